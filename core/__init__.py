@@ -1,0 +1,1 @@
+"""What Outpost is. No web framework, cloud SDK or database driver is imported here."""

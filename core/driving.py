@@ -1,0 +1,102 @@
+"""The calls to a Spawner, in JupyterHub's order and within bounds of time."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+from urllib.parse import urlsplit
+
+from core.config import JupyterHubOutpost
+from core.errors import StartFailed, StopFailed
+from core.hooks import resolve
+from core.model import Inputs, Service
+from core.spawners import certs
+from core.spawners.adapter import StatelessSpawner
+
+POLL_SECONDS = 15.0
+"""Below the time-out of the hub's own request, so that a poll that hangs is answered."""
+
+STOP_SECONDS = 120.0
+"""JupyterHub's local Spawners take up to 65 seconds to stop a stubborn process."""
+
+
+async def prepare(spawner: Any, service: Service) -> None:
+    """All that comes before the first resource exists: a clean state, the hooks, the user's options."""
+    spawner.clear_state()
+    spawner.notes = {}
+    spawner.api_token = service.body.env.get("JUPYTERHUB_API_TOKEN", "")
+    spawner._spawn_pending = spawner._start_pending = True
+    await spawner.run_auth_state_hook(dict(service.inputs.auth_state) or None)
+    if hasattr(spawner, "_run_apply_user_options"):
+        await spawner._run_apply_user_options(spawner.user_options)
+    await resolve(spawner.run_pre_spawn_hook)
+    if spawner.needs_mark or service.inputs.certs:
+        assert spawner.mark
+
+
+async def start(spawner: Any, inputs: Inputs) -> Any:
+    """Run ``start()`` within the Spawner's own ``start_timeout``; what it returned."""
+    if inputs.certs:
+        paths, spawner.internal_trust_bundles = certs.write(spawner.mark, inputs)
+        spawner.cert_paths = await resolve(spawner.move_certs, paths)
+    try:
+        return await asyncio.wait_for(resolve(spawner.start), spawner.start_timeout)
+    except TimeoutError:
+        raise StartFailed(f"The server did not start within {spawner.start_timeout} seconds") from None
+    finally:
+        spawner._spawn_pending = spawner._start_pending = False
+        if inputs.certs:
+            certs.remove_unused(spawner.mark, spawner.cert_paths)
+
+
+async def response_of(spawner: Any, returned: Any, outpost: JupyterHubOutpost) -> str:
+    """Where the hub finds the server: ``scheme://host:port``, or ``""`` when that is not known yet."""
+    if outpost.sanitize_start_response is not None:
+        returned = await resolve(outpost.sanitize_start_response, spawner, returned)
+    return as_address(returned, "https" if spawner.internal_ssl else "http")
+
+
+def as_address(returned: Any, scheme: str) -> str:
+    """Spawners return URLs or (ip, port); hubs take ``host:port`` or ``scheme://host:port``, without a path."""
+    if not returned:
+        return ""
+    if isinstance(returned, tuple | list):
+        if len(returned) != 2:
+            raise StartFailed(f"The Spawner's start returned {len(returned)} values, not an (ip, port) pair")
+        host, port = returned
+        host = f"[{host}]" if ":" in str(host) else host
+        return f"{scheme}://{host}:{port}"
+    text = str(returned)
+    parts = urlsplit(text)
+    return f"{parts.scheme}://{parts.netloc}" if "://" in text and parts.netloc else text
+
+
+async def poll(spawner: StatelessSpawner) -> int | None:
+    """The Spawner's answer, within bounds of time."""
+    return await asyncio.wait_for(resolve(spawner.poll), POLL_SECONDS)
+
+
+async def stop(spawner: Any) -> None:
+    """Stop, make sure that it is gone, and clean up. Raises ``StopFailed`` while something may be left."""
+    try:
+        await asyncio.wait_for(resolve(spawner.stop), STOP_SECONDS)
+        gone = await asyncio.wait_for(spawner.is_gone(), POLL_SECONDS)
+    except TimeoutError:
+        raise StopFailed(f"The server did not stop within {STOP_SECONDS:.0f} seconds; it is tried again") from None
+    if not gone:
+        raise StopFailed("The server still runs after its Spawner stopped it; it is tried again")
+    try:
+        await resolve(spawner.run_post_stop_hook)
+    except Exception:  # as in JupyterHub, the hook cannot keep a server alive
+        spawner.log.exception("post_stop_hook failed")
+    if "mark" in spawner.notes:
+        certs.remove(spawner.mark)
+
+
+async def logs(spawner: StatelessSpawner) -> list[str]:
+    """The server's last lines; none when they cannot be had."""
+    try:
+        return await asyncio.wait_for(spawner.server_logs(), POLL_SECONDS)
+    except Exception:  # logs are a courtesy
+        spawner.log.exception("could not collect the server's logs")
+        return []

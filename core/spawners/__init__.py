@@ -1,0 +1,1 @@
+"""Driving JupyterHub Spawners that live for one operation."""

@@ -1,0 +1,126 @@
+"""What a caller that keeps nothing needs of a Spawner: a mixin in front of any Spawner class."""
+
+from __future__ import annotations
+
+import uuid
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+from core.hooks import resolve
+from core.model import JsonDict, Service
+
+if TYPE_CHECKING:
+
+    class SpawnerBase:
+        """The part of ``jupyterhub.spawner.Spawner`` that the mixins stand on; at run time it is the class itself."""
+
+        api_token: str
+        cert_paths: dict[str, str]
+        environment: dict[str, Any]
+        start_timeout: float
+        log: Any
+
+        def get_env(self) -> dict[str, str]: ...
+        def get_state(self) -> JsonDict: ...
+        def load_state(self, state: JsonDict) -> None: ...
+        def stop_polling(self) -> None: ...
+        async def poll(self) -> int | None: ...
+        async def stop(self, now: bool = False) -> None: ...
+
+else:
+    SpawnerBase = object
+
+_OWN_STATE = "_outpost"
+"""The key of Outpost's own notes beside the Spawner's in a stored state."""
+
+_OTHER_MACHINE = frozenset({"JUPYTERHUB_SSL_KEYFILE", "JUPYTERHUB_SSL_CERTFILE", "JUPYTERHUB_SSL_CLIENT_CA"})
+"""Paths on the hub's machine, which mean nothing here."""
+
+_DECIDED_HERE = frozenset({"JUPYTERHUB_SERVICE_URL", "JUPYTERHUB_ROOT_DIR", "JUPYTERHUB_DEFAULT_URL"}) | _OTHER_MACHINE
+"""Where this side has a value of its own, it wins: it knows the machine the server runs on."""
+
+
+class StatelessSpawner(SpawnerBase):
+    """Right for every Spawner that keeps JupyterHub's rules: its state tells all that the next object needs."""
+
+    jupyterhub_name: str
+    start_id: str
+    flavor: str | None
+    hub_env: dict[str, str]
+    notes: JsonDict
+    """Outpost's own notes; stored and restored with the Spawner's state."""
+
+    needs_mark = False
+    """Must a mark be stored before the start, so that a server is found whose start was cut off?"""
+
+    def attach(self, service: Service) -> None:
+        """Say whose server this is. Called once, before anything else."""
+        self.jupyterhub_name, _, self.start_id = service.identity
+        self.flavor = service.flavor
+        self.hub_env = service.body.env
+        self.api_token = self.hub_env.get("JUPYTERHUB_API_TOKEN", "")
+        self.notes = {}
+
+    @property
+    def mark(self) -> str:
+        """A name for this start that nothing else has; made at first use."""
+        mark: str = self.notes.setdefault("mark", uuid.uuid4().hex)
+        return mark
+
+    def get_env(self) -> dict[str, str]:
+        """The Spawner's environment with the hub's in it; ``c.Spawner.environment`` of this side has the last word."""
+        env = super().get_env()
+        for key, value in self.hub_env.items():
+            decided = key in self.environment or (key in _DECIDED_HERE and key in env)
+            if not decided and key not in _OTHER_MACHINE:
+                env[key] = value
+        return env
+
+    def save_state(self) -> JsonDict:
+        """What the next object needs to find this server again, as JSON."""
+        state = dict(self.get_state())
+        return state | {_OWN_STATE: dict(self.notes)} if self.notes else state
+
+    def restore_state(self, state: JsonDict) -> None:
+        """Take up what an earlier object saved."""
+        self.notes = dict(state.get(_OWN_STATE) or {})
+        self.load_state({key: value for key, value in state.items() if key != _OWN_STATE})
+
+    async def poll_starting(self) -> int | None:
+        """Poll while another object is still starting the server: what is not there yet has not ended."""
+        return None
+
+    async def is_gone(self) -> bool:
+        """After ``stop()``: is the server known to be gone?"""
+        return await self.poll() is not None
+
+    async def server_logs(self) -> list[str]:
+        """The server's last log lines, where the Spawner can tell them."""
+        collect = getattr(self, "get_jupyter_server_logs", None)
+        lines = await resolve(collect) if collect is not None else []
+        return lines.splitlines() if isinstance(lines, str) else [str(line) for line in lines or ()]
+
+    async def close(self) -> None:
+        """Leave nothing behind in this process."""
+        self.stop_polling()
+
+
+@lru_cache
+def stateless(spawner_class: type) -> type[StatelessSpawner]:
+    """``spawner_class`` with the most specific mixin for it in front.
+
+    The name differs from the class's own, or traitlets would apply ``c.<Class>`` twice.
+    """
+    bases = (_mixin_for(spawner_class), spawner_class)
+    made: type[StatelessSpawner] = type(spawner_class)(f"Outpost{spawner_class.__name__}", bases, {})
+    return made
+
+
+def _mixin_for(spawner_class: type) -> type[StatelessSpawner]:
+    from jupyterhub.spawner import LocalProcessSpawner
+
+    if issubclass(spawner_class, LocalProcessSpawner):
+        from core.spawners.process import StatelessProcessSpawner
+
+        return StatelessProcessSpawner
+    return StatelessSpawner

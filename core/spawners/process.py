@@ -1,0 +1,105 @@
+"""Spawners of local processes: a pid alone is no identity, and a zombie has ended."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import subprocess
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import psutil
+
+from core.model import JsonDict
+from core.spawners.adapter import StatelessSpawner
+
+MARK_VARIABLE = "OUTPOST_SERVICE"
+"""In a server's environment; finds the process of a start that was cut off before its pid was stored."""
+
+_SAME_START_SECONDS = 1.0
+"""The system derives start times from clock ticks; the same process may be told a little apart."""
+
+
+class StatelessProcessSpawner(StatelessSpawner):
+    """The ``LocalProcessSpawner`` family, with the process's start time and mark beside the pid."""
+
+    needs_mark = True
+
+    if TYPE_CHECKING:
+        pid: int
+        proc: subprocess.Popen[bytes] | None
+
+    def get_env(self) -> dict[str, str]:
+        """The server's environment, marked."""
+        return super().get_env() | {MARK_VARIABLE: self.mark}
+
+    def get_state(self) -> JsonDict:
+        """The pid, and in the notes the moment that process started."""
+        if self.pid and "started" not in self.notes:
+            with contextlib.suppress(psutil.Error):
+                self.notes["started"] = psutil.Process(self.pid).create_time()
+        if self.pid and self.cert_paths:
+            self.notes["cert_paths"] = dict(self.cert_paths)
+        return super().get_state()
+
+    async def poll(self) -> int | None:
+        """None while the very process that was started runs; else its exit code, 0 when nobody knows it."""
+        process = self._process()
+        if process is None:
+            return 0
+        with contextlib.suppress(ChildProcessError):
+            ended, status = os.waitpid(process.pid, os.WNOHANG)
+            return os.waitstatus_to_exitcode(status) if ended else None
+        with contextlib.suppress(psutil.NoSuchProcess):
+            return 0 if process.status() == psutil.STATUS_ZOMBIE else None
+        return 0
+
+    async def _signal(self, sig: int) -> bool:
+        """Signal that very process; False when it has ended."""
+        process = self._process()
+        if process is None:
+            return False
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(process.pid, sig)
+            return True
+        return False
+
+    def _process(self) -> psutil.Process | None:
+        if not self.pid:
+            self.pid = _find_marked(self.notes.get("mark"))
+        if not self.pid:
+            return None
+        try:
+            process = psutil.Process(self.pid)
+            started = self.notes.get("started")
+            if started is None or abs(process.create_time() - started) < _SAME_START_SECONDS:
+                return process
+        except psutil.NoSuchProcess:
+            pass
+        return None
+
+    async def is_gone(self) -> bool:
+        """After ``stop()``: has the process ended? Then its certificates go too."""
+        gone = await super().is_gone()
+        if gone:
+            for path in self.notes.get("cert_paths", {}).values():
+                Path(path).unlink(missing_ok=True)
+        return gone
+
+    async def close(self) -> None:
+        """Let go of the process: it goes on when this object, or Outpost, ends."""
+        await super().close()
+        if self.proc is not None and self.proc.returncode is None:
+            self.proc.returncode = 0  # or Popen complains, and reaps the exit code before poll() can tell it
+
+
+def _find_marked(mark: str | None) -> int:
+    """The pid of the oldest process with that mark (its kernels inherit it); 0 when there is none."""
+    if not mark:
+        return 0
+    found = []
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error, OSError):
+            if process.environ().get(MARK_VARIABLE) == mark:
+                found.append((process.create_time(), process.pid))
+    return min(found)[1] if found else 0

@@ -1,0 +1,137 @@
+"""One start of one service, from its claimed row to a running server or to nothing at all."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+from typing import Any
+
+from core import driving
+from core.errors import StartCancelled, StopFailed
+from core.faults import fault_point
+from core.logs import service_logger
+from core.model import Service, Status
+from core.parts import Parts
+from core.redact import redact
+from core.spawners.build import build
+from core.stopping import Stopper
+from core.threads import in_thread
+
+_CANCEL_SECONDS = 10.0
+
+
+class Start:
+    """Carries a ``starting`` row of this process on. It is used once.
+
+    Whatever happens, the row is afterwards ``running``, or gone, or ``stopping`` and due to be tried again.
+    """
+
+    def __init__(self, parts: Parts, stopper: Stopper, service: Service, tell_failure: bool) -> None:
+        """``tell_failure``: the hub no longer waits for the answer, so a failure is sent as an event."""
+        self._parts = parts
+        self._stopper = stopper
+        self._service = service
+        self._tell_failure = tell_failure
+        self._log = service_logger(str(service.identity))
+
+    async def run(self) -> str:
+        """Start the server; where it runs. Raises what the Spawner raised, or ``StartCancelled``."""
+        spawner: Any = None
+        try:
+            spawner = build(self._service, self._parts.outpost())
+            async with self._parts.beating(self._service) as lease:
+                response = await self._until_stopped(self._drive(spawner), lease)
+        except Exception as error:
+            await self._give_up(spawner, error)
+            raise
+        finally:
+            if spawner is not None:
+                await spawner.close()
+        self._parts.notifier.flavors_changed(self._service)
+        return response
+
+    async def _until_stopped(self, work: Any, lease: asyncio.Task[None]) -> str:
+        """The result of ``work``, unless the row is taken away from it meanwhile."""
+        task: asyncio.Task[str] = asyncio.create_task(work)
+        try:
+            await asyncio.wait({task, lease}, return_when=asyncio.FIRST_COMPLETED)
+            if task.done():
+                return task.result()
+            raise self._cancelled()
+        finally:
+            if not task.done():
+                task.cancel()
+                await asyncio.wait({task}, timeout=_CANCEL_SECONDS)
+
+    async def _drive(self, spawner: Any) -> str:
+        inputs = self._service.inputs
+        await driving.prepare(spawner, self._service)
+        if state := spawner.save_state():
+            await self._swap(state=state)
+        fault_point("start:before-spawn")
+        progress_ended = self._parts.notifier.follow_progress(self._service, spawner.progress())
+        try:
+            returned = await driving.start(spawner, inputs)
+        finally:
+            progress_ended()
+        fault_point("start:after-spawn")
+        response = await driving.response_of(spawner, returned, self._parts.outpost())
+        end_date = self._parts.clock() + timedelta(seconds=inputs.runtime) if inputs.runtime else None
+        await self._swap(
+            status=Status.RUNNING,
+            state=spawner.save_state(),
+            start_response=response,
+            inputs=inputs.after_start(),
+            end_date=end_date,
+            lease_owner=None,
+            lease_until=None,
+        )
+        return response
+
+    async def _swap(self, **changes: Any) -> None:
+        swapped = await in_thread(self._parts.store.swap, self._service, **changes)
+        if swapped is None:
+            raise self._cancelled()
+        self._service = swapped
+
+    def _cancelled(self) -> StartCancelled:
+        return StartCancelled("The server was stopped while it was starting")
+
+    async def _give_up(self, spawner: Any, error: Exception) -> None:
+        """Take away what the start has made, and the row."""
+        if not isinstance(error, StartCancelled):
+            self._log.warning("start failed", exc_info=error)
+        stopping = await self._stopping_row(spawner, error)
+        if stopping is None:
+            return
+        if spawner is None:  # it could not even be built, so it has made nothing
+            await self._stopper.finish(stopping)
+            return
+        try:
+            await self._stopper.run(stopping, spawner)
+        except StopFailed as left:
+            self._log.warning("after the failed start: %s", left)
+
+    async def _stopping_row(self, spawner: Any, error: Exception) -> Service | None:
+        """The row as ``stopping`` and ours; None when it is gone or somebody else's."""
+        parts, owner_until = self._parts, self._parts.lease()
+        failure = None
+        if self._tell_failure and not isinstance(error, StartCancelled):
+            failure = redact(sentence(error))
+        changes: dict[str, Any] = {"lease_owner": owner_until.owner, "lease_until": owner_until.until}
+        if spawner is not None:
+            changes["state"] = spawner.save_state()
+        if failure:
+            changes["failure"] = failure
+        swapped = await in_thread(parts.store.swap, self._service, status=Status.STOPPING, attempts=0, **changes)
+        if swapped is not None:
+            return swapped
+        current = await in_thread(parts.store.load, self._service.id)
+        if current is None or current.lease_owner not in (None, parts.owner):
+            return None
+        return await in_thread(parts.store.swap, current, **changes)
+
+
+def sentence(error: BaseException) -> str:
+    """What a user reads of an error: its own words, or its name when it has none."""
+    return str(error.args[0]) if error.args and str(error.args[0]) else type(error).__name__

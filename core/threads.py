@@ -1,0 +1,25 @@
+"""Synchronous store calls run in threads, so that the event loop never waits for a database."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import ParamSpec, TypeVar
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+STORE_THREADS = 8
+"""Also the size of the database pool: a thread never waits for a connection another one holds."""
+
+_executor = ThreadPoolExecutor(STORE_THREADS, thread_name_prefix="store")
+
+
+async def in_thread(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Call ``function`` in one of the store's threads and wait for its result."""
+    context = contextvars.copy_context()
+    call = partial(context.run, partial(function, *args, **kwargs))
+    return await asyncio.get_running_loop().run_in_executor(_executor, call)

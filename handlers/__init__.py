@@ -1,0 +1,1 @@
+"""How the world calls Outpost: HTTP and functions. Thin, no decisions."""

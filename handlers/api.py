@@ -1,0 +1,40 @@
+"""The HTTP API as an ASGI application. Nothing is decided here."""
+
+from __future__ import annotations
+
+from importlib.metadata import PackageNotFoundError, version
+
+from fastapi import FastAPI
+
+from handlers import errors
+from handlers.auth import BasicAuth
+from handlers.limits import BodyLimit
+from handlers.paths import RawPaths
+from handlers.routes import flavors, health, services
+from infra.wiring import Outpost
+
+
+def create_app(outpost: Outpost) -> FastAPI:
+    """The API of one Outpost. It needs no lifespan: whoever serves it also runs the schedules."""
+    app = FastAPI(
+        title="Outpost",
+        summary="Runs the single-user servers of JupyterHubs that live elsewhere.",
+        version=_version(),
+        redirect_slashes=False,
+    )
+    app.state.outpost = outpost
+    for routes in (services, flavors, health):
+        app.include_router(routes.router)
+    errors.install(app)
+    # The last one added is the first to see a request.
+    app.add_middleware(BodyLimit)
+    app.add_middleware(BasicAuth, passwords=outpost.settings.hub_passwords)
+    app.add_middleware(RawPaths, base_path=outpost.settings.base_path)
+    return app
+
+
+def _version() -> str:
+    try:
+        return version("outpost")
+    except PackageNotFoundError:  # a function's zip has the code without its metadata
+        return "0"

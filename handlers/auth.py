@@ -1,0 +1,66 @@
+"""Basic auth: which hub is calling. It comes before a body is read."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hmac
+from collections.abc import Mapping
+from typing import Annotated
+
+from fastapi import Depends, Request
+from fastapi.responses import JSONResponse
+from fastapi.security import HTTPBasic
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+OPEN_PATHS = frozenset({"/ping", "/health", "/metrics"})
+
+_DENIED = {"WWW-Authenticate": 'Basic realm="Outpost", charset="UTF-8"'}
+
+
+class BasicAuth:
+    """ASGI middleware that lets hubs in and nobody else; the hub's name is then ``scope["hub"]``."""
+
+    def __init__(self, app: ASGIApp, passwords: Mapping[str, str]) -> None:
+        self._app = app
+        self._known = [(f"{name}:{password}".encode(), name) for name, password in passwords.items()]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer 401 without a hint which part was wrong, or hand on."""
+        if scope["type"] != "http" or scope["path"].removeprefix(scope["root_path"]) in OPEN_PATHS:
+            await self._app(scope, receive, send)
+            return
+        hub = self._hub(dict(scope["headers"]).get(b"authorization", b""))
+        if hub is None:
+            denied = JSONResponse({"detail": "Not authenticated"}, 401, headers=_DENIED)
+            await denied(scope, receive, send)
+            return
+        scope["hub"] = hub
+        await self._app(scope, receive, send)
+
+    def _hub(self, header: bytes) -> str | None:
+        """Every known hub is compared, in constant time, whoever is asking."""
+        scheme, _, encoded = header.partition(b" ")
+        if scheme.lower() != b"basic":
+            return None
+        try:
+            given = base64.b64decode(encoded.strip(), validate=True)
+        except (binascii.Error, ValueError):
+            return None
+        found = None
+        for expected, name in self._known:
+            if hmac.compare_digest(expected, given):
+                found = name
+        return found
+
+
+_scheme = HTTPBasic(auto_error=False, description="A name of `usernames` with its password of `passwords`.")
+
+
+def _current_hub(request: Request, _documented: Annotated[object, Depends(_scheme)]) -> str:
+    hub: str = request.scope["hub"]
+    return hub
+
+
+Hub = Annotated[str, Depends(_current_hub)]
+"""The name of the hub that is calling."""

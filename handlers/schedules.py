@@ -1,0 +1,60 @@
+"""The scheduled work of a long-lived process; with several replicas each tick runs once."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import timedelta
+
+from core.errors import StoreUnavailable
+from core.expiry import expire
+from core.recover import recover
+from core.threads import in_thread
+from infra.wiring import Outpost
+
+log = logging.getLogger(__name__)
+
+RECOVER_SECONDS = 10.0
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """A job and its period in seconds."""
+
+    job: str
+    seconds: float
+    run: Callable[[], Awaitable[int]]
+
+
+def schedules(outpost: Outpost) -> list[Schedule]:
+    """What runs beside the API, by the settings."""
+    store, lifecycle, clock = outpost.store, outpost.lifecycle, outpost.clock
+    jobs = [Schedule("recover", RECOVER_SECONDS, lambda: recover(store, lifecycle.carry_on, clock))]
+    if outpost.settings.check_enddates:
+        seconds = outpost.settings.check_enddates_seconds
+        jobs.append(Schedule("expire", seconds, lambda: expire(store, lifecycle.expire, clock)))
+    return jobs
+
+
+async def run_forever(outpost: Outpost, schedule: Schedule) -> None:
+    """Tick until cancelled. A tick that fails is logged, and the next one comes."""
+    while True:
+        try:
+            await tick(outpost, schedule)
+        except StoreUnavailable as error:
+            log.warning("%s waits: %s", schedule.job, error)
+        except Exception:  # the next tick may do better
+            log.exception("%s failed", schedule.job)
+        await asyncio.sleep(schedule.seconds)
+
+
+async def tick(outpost: Outpost, schedule: Schedule) -> None:
+    """Run the job once, unless another replica has this tick."""
+    now = outpost.clock()
+    until = now + timedelta(seconds=schedule.seconds * 0.9)
+    if await in_thread(outpost.store.take_tick, schedule.job, outpost.owner, now, until):
+        done = await schedule.run()
+        if done:
+            log.info("%s: %d services", schedule.job, done)

@@ -1,0 +1,114 @@
+"""One long-lived process for Kubernetes or a single machine: the API and the schedules under uvicorn."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import logging
+import sys
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+
+import uvicorn
+from fastapi import FastAPI
+
+from core.errors import ConfigError, StoreUnavailable
+from handlers import check_config
+from handlers.api import create_app
+from handlers.schedules import run_forever, schedules
+from infra.schema import migrate
+from infra.settings import read_settings
+from infra.wiring import Outpost, build
+
+log = logging.getLogger(__name__)
+
+GRACE_SECONDS = 20
+"""How long requests and starts may go on after SIGTERM; below Kubernetes's 30 seconds."""
+
+_MISTAKE = 2
+_NO_DATABASE = 1
+_QUIET = ("GET /ping", "GET /health")
+
+
+def main(argv: list[str] | None = None) -> int:
+    """``python -m handlers.server [serve|migrate|check-config]``; 2 for a mistake in the configuration."""
+    arguments, rest = _parser().parse_known_args(argv)
+    if arguments.command == "check-config":
+        return check_config.main(rest)
+    if rest:
+        _parser().error(f"unrecognized arguments: {' '.join(rest)}")
+    try:
+        outpost = build(read_settings())
+        migrate(outpost.database)
+        if arguments.command == "serve":
+            serve(outpost, arguments.host, arguments.port)
+    except ConfigError as error:
+        print(f"outpost: {error}", file=sys.stderr)  # noqa: T201
+        return _MISTAKE
+    except StoreUnavailable as error:
+        print(f"outpost: {error}", file=sys.stderr)  # noqa: T201
+        return _NO_DATABASE
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m handlers.server", description=__doc__)
+    commands = ("serve", "migrate", "check-config")
+    parser.add_argument("command", nargs="?", choices=commands, default="serve", help="default: serve")
+    parser.add_argument("--host", default="0.0.0.0", help="address to bind, default: %(default)s")  # noqa: S104
+    parser.add_argument("--port", type=int, default=8080, help="0 is a free one; default: %(default)s")
+    return parser
+
+
+def serve(outpost: Outpost, host: str, port: int) -> None:
+    """Serve until SIGTERM or SIGINT; then starts may finish within a grace period, and the rest is recovered."""
+    check_start_up(outpost)
+    app = create_app(outpost)
+    app.router.lifespan_context = _lifespan(outpost)
+    logging.getLogger("uvicorn.access").addFilter(_not_a_probe)
+    config = uvicorn.Config(
+        app,
+        host=host,
+        port=port,
+        log_config=None,
+        timeout_graceful_shutdown=GRACE_SECONDS,
+        server_header=False,
+    )
+    uvicorn.Server(config).run()
+
+
+def check_start_up(outpost: Outpost) -> None:
+    """Find mistakes now that would else fail the first start. Raises ``ConfigError``."""
+    from core.spawners.resolve import spawner_class
+
+    spawner_class(outpost.config().spawner_class)
+    problems = check_config.problems()
+    if problems:
+        raise ConfigError("; ".join(problems))
+
+
+def _lifespan(outpost: Outpost) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        jobs = [asyncio.create_task(run_forever(outpost, job), name=job.job) for job in schedules(outpost)]
+        try:
+            yield
+        finally:
+            for job in jobs:
+                job.cancel()
+            await asyncio.gather(*jobs, return_exceptions=True)
+            cut = await outpost.background.drain(GRACE_SECONDS)
+            if cut:
+                log.warning("%d tasks did not end in time; recover finds what they left", cut)
+            outpost.database.close()
+
+    return lifespan
+
+
+def _not_a_probe(record: logging.LogRecord) -> bool:
+    message = record.getMessage()
+    return not any(probe in message for probe in _QUIET)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,58 @@
+"""Which version the database's schema has, and bringing it to this code's."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from sqlalchemy import Connection, inspect, text
+
+from core.errors import ConfigError
+from infra.database import Database
+
+REVISIONS = ("0001",)
+"""All revisions this code knows, oldest first. A test holds them to the migrations' files."""
+
+SchemaState = Literal["absent", "older", "current", "newer"]
+
+_ONE_MIGRATION_AT_A_TIME = 7_305_461
+
+
+def schema_state(database: Database) -> SchemaState:
+    """How the database's schema compares with this code's. Needs no Alembic."""
+    with database.read() as connection:
+        return _state(connection)
+
+
+def _state(connection: Connection) -> SchemaState:
+    if not inspect(connection).has_table("alembic_version"):
+        return "absent"
+    revision = connection.scalar(text("SELECT version_num FROM alembic_version"))
+    if revision == REVISIONS[-1]:
+        return "current"
+    return "older" if revision in REVISIONS else "newer"
+
+
+def migrate(database: Database) -> None:
+    """Bring the schema to this code's version; several processes may call it at once.
+
+    Raises ``ConfigError`` when the schema is newer than the code: running on would harm it.
+    """
+    with database.write() as connection:
+        if not database.is_sqlite:
+            connection.execute(text(f"SELECT pg_advisory_xact_lock({_ONE_MIGRATION_AT_A_TIME})"))
+        state = _state(connection)
+        if state == "newer":
+            raise ConfigError("the database was migrated by a newer Outpost; run that version, or a newer one")
+        if state != "current":
+            _upgrade(connection)
+
+
+def _upgrade(connection: Connection) -> None:
+    from alembic import command  # costs more than the rest of the start: only when there is work
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")

@@ -1,0 +1,183 @@
+"""All services in a SQL database; the SQL side of :class:`core.ports.Store`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime
+from typing import Any, Unpack
+
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    and_,
+    delete,
+    func,
+    insert,
+    or_,
+    select,
+    update,
+)
+from sqlalchemy.dialects.postgresql import insert as postgresql_insert
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+from sqlalchemy.exc import IntegrityError
+
+from core.errors import ServiceExists, ServiceNotFound
+from core.model import Identity, NewService, Service, ServiceSummary, Status, Usage
+from core.ports import Changes, Clock, Lease
+from infra.crypto import Sealer
+from infra.database import Database
+from infra.rows import admitted, pack, pack_new, to_service, to_summary
+from infra.tables import hubs, leases, services
+
+_SUMMARY = [c for c in services.c if c.name not in ("body", "inputs", "start_response", "failure", "state")]
+
+
+class SqlStore:
+    """Implements :class:`core.ports.Store`; each method is one transaction."""
+
+    def __init__(self, database: Database, sealer: Sealer, clock: Clock) -> None:
+        """``clock`` dates every change."""
+        self._db = database
+        self._sealer = sealer
+        self._clock = clock
+        self._upsert = sqlite_insert if database.is_sqlite else postgresql_insert
+
+    def admit(
+        self, new: NewService, check: Callable[[Usage], None] | None = None, lease: Lease | None = None
+    ) -> Service:
+        """Insert the row. The hub's row is the lock under which its services are counted."""
+        service = admitted(new, self._clock(), lease)
+        values = pack_new(service, self._sealer)
+        with self._db.write() as db:
+            self._lock_hub(db, new.identity.hub)
+            if db.scalar(select(services.c.id).where(_is(new.identity))) is not None:
+                raise ServiceExists(f"the service {new.identity} exists already")
+            if check is not None:
+                check(_usage(db, new.identity.hub, new.user_id))
+            try:
+                row_id = db.scalar(insert(services).values(values).returning(services.c.id))
+            except IntegrityError:
+                raise ServiceExists(f"the service {new.identity} exists already") from None
+        return replace(service, id=row_id)
+
+    def _lock_hub(self, db: Connection, hub: str) -> None:
+        """SQLite's write transactions are alone already; ``FOR UPDATE`` is dropped there."""
+        locked = select(hubs.c.name).where(hubs.c.name == hub).with_for_update()
+        if db.scalar(locked) is None:
+            db.execute(self._upsert(hubs).values(name=hub).on_conflict_do_nothing())
+            db.scalar(locked)
+
+    def find(self, identity: Identity) -> Service:
+        """The service of that identity. Raises ``ServiceNotFound`` or ``Unreadable``."""
+        with self._db.read() as db:
+            row = db.execute(select(services).where(_is(identity))).mappings().first()
+        if row is None:
+            raise ServiceNotFound("Item not found")
+        return to_service(row, self._sealer)
+
+    def load(self, service_id: int) -> Service | None:
+        """The service with that id, or None. Raises ``Unreadable``."""
+        with self._db.read() as db:
+            row = db.execute(select(services).where(services.c.id == service_id)).mappings().first()
+        return None if row is None else to_service(row, self._sealer)
+
+    def list_hub(self, hub: str) -> list[ServiceSummary]:
+        """All services of a hub, oldest first."""
+        stored = services.c.state.is_not(None).label("state_stored")
+        query = select(*_SUMMARY, stored).where(services.c.jupyterhub_username == hub).order_by(services.c.id)
+        with self._db.read() as db:
+            rows = db.execute(query).mappings().all()
+        return [to_summary(row) for row in rows]
+
+    def usage(self, hub: str, user_id: str | None = None) -> Usage:
+        """The counts of a hub and of one of its users."""
+        with self._db.read() as db:
+            return _usage(db, hub, user_id)
+
+    def swap(self, service: Service, **changes: Unpack[Changes]) -> Service | None:
+        """Set columns if the row still has that version."""
+        mine = and_(services.c.id == service.id, services.c.version == service.version)
+        swapped = replace(service, **changes, version=service.version + 1, last_update=self._clock())
+        values = pack(changes, self._sealer)
+        values |= {"version": swapped.version, "last_update": swapped.last_update}
+        with self._db.write() as db:
+            done = db.execute(update(services).where(mine).values(values)).rowcount == 1
+        return swapped if done else None
+
+    def delete(self, service: Service) -> bool:
+        """Delete the row if it still has that version."""
+        mine = and_(services.c.id == service.id, services.c.version == service.version)
+        with self._db.write() as db:
+            return db.execute(delete(services).where(mine)).rowcount == 1
+
+    def status(self, service_id: int) -> Status | None:
+        """The present status, without decrypting anything."""
+        with self._db.read() as db:
+            value = db.scalar(select(services.c.status).where(services.c.id == service_id))
+        return None if value is None else Status(value)
+
+    def extend_lease(self, service_id: int, owner: str, until: datetime) -> bool:
+        """Keep a lease that is still the owner's."""
+        mine = and_(services.c.id == service_id, services.c.lease_owner == owner)
+        with self._db.write() as db:
+            return db.execute(update(services).where(mine).values(lease_until=until)).rowcount == 1
+
+    def unattended(self, now: datetime, pending_since: datetime, limit: int) -> list[int]:
+        """Ids of work that nobody does."""
+        s = services.c
+        free = or_(s.lease_until.is_(None), s.lease_until <= now)
+        due = or_(s.retry_at.is_(None), s.retry_at <= now)
+        query = select(s.id).where(
+            or_(
+                and_(s.status == Status.PENDING, s.last_update <= pending_since, free),
+                and_(s.status == Status.STARTING, free),
+                and_(s.status == Status.STOPPING, free, due),
+            )
+        )
+        return self._ids(query.order_by(s.id).limit(limit))
+
+    def expired(self, now: datetime, limit: int) -> list[int]:
+        """Ids of running services whose end date has passed, the longest overdue first."""
+        s = services.c
+        query = select(s.id).where(s.status == Status.RUNNING, s.end_date <= now)
+        return self._ids(query.order_by(s.end_date).limit(limit))
+
+    def _ids(self, query: Any) -> list[int]:
+        with self._db.read() as db:
+            return list(db.scalars(query))
+
+    def take_tick(self, job: str, owner: str, now: datetime, until: datetime) -> bool:
+        """Take, or keep, the lease of a scheduled job."""
+        take = self._upsert(leases).values(job=job, owner=owner, until=until)
+        take = take.on_conflict_do_update(
+            index_elements=[leases.c.job],
+            set_={"owner": owner, "until": until},
+            where=or_(leases.c.owner == owner, leases.c.until <= now),
+        )
+        with self._db.write() as db:
+            return db.execute(take).rowcount == 1
+
+
+def _is(identity: Identity) -> ColumnElement[bool]:
+    return and_(
+        services.c.jupyterhub_username == identity.hub,
+        services.c.name == identity.name,
+        services.c.start_id == identity.start_id,
+    )
+
+
+def _usage(db: Connection, hub: str, user_id: str | None) -> Usage:
+    """One index scan over the hub's services that are not stopping."""
+    s = services.c
+    mine = func.sum((s.jupyterhub_user_id == user_id).cast(s.version.type)) if user_id is not None else func.sum(0)
+    query = (
+        select(s.flavor, func.count(), mine)
+        .where(s.jupyterhub_username == hub, s.status != Status.STOPPING)
+        .group_by(s.flavor)
+    )
+    rows = [(flavor, int(total), int(own or 0)) for flavor, total, own in db.execute(query)]
+    return Usage(
+        hub={flavor: total for flavor, total, _ in rows},
+        user={flavor: own for flavor, _, own in rows if own},
+    )

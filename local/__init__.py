@@ -1,0 +1,1 @@
+"""Outpost on one machine: the demo."""
