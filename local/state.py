@@ -1,0 +1,69 @@
+"""The folder in which everything stands that outlives one run: databases, passwords, homes, logs."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+
+from cryptography.fernet import Fernet
+
+
+class StateError(Exception):
+    """The folder cannot be used; the message says why."""
+
+
+@dataclass(frozen=True)
+class Secrets:
+    """Made once for each state folder, so that a second run can read what the first one stored."""
+
+    crypt_key: str = field(default_factory=lambda: Fernet.generate_key().decode())
+    outpost_password: str = field(default_factory=lambda: secrets.token_urlsafe(24))
+    flavors_token: str = field(default_factory=lambda: secrets.token_hex(24))
+    login_password: str = field(default_factory=lambda: secrets.token_urlsafe(9))
+
+
+class State:
+    """A state folder, readable by its owner only."""
+
+    def __init__(self, folder: Path) -> None:
+        """Makes what is missing. Raises ``StateError``."""
+        self.folder = folder.absolute()
+        self.logs = self.folder / "logs"
+        self.homes = self.folder / "homes"
+        try:
+            for each in (self.folder, self.logs, self.homes):
+                each.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self.folder.chmod(0o700)
+            self.secrets = _kept(self.folder / "secrets.json")
+        except (OSError, ValueError, TypeError) as error:
+            raise StateError(f"{folder} cannot hold the state: {error}") from error
+
+    @property
+    def mark(self) -> str:
+        """What marks the processes that work in this folder."""
+        return str(self.folder.resolve())
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Nobody else uses the folder meanwhile. Raises ``StateError`` when somebody does."""
+        with (self.folder / "lock").open("w") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                raise StateError(f"{self.folder} is in use by another demo") from None
+            yield
+
+
+def _kept(path: Path) -> Secrets:
+    known = json.loads(path.read_text()) if path.exists() else {}
+    names = {each.name for each in fields(Secrets)}
+    kept = Secrets(**{name: value for name, value in known.items() if name in names})
+    if asdict(kept) != known:
+        path.touch(mode=0o600)
+        path.write_text(json.dumps(asdict(kept), indent=2) + "\n")
+    return kept

@@ -1,0 +1,1 @@
+"""The promises of the HTTP contract, asked of a running Outpost."""

@@ -1,0 +1,63 @@
+"""One Outpost on each database, shared by the suite; each test leaves no service behind."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.support.outpost import HubCalls, OutpostProcess, servers_in
+
+CONFIG = """
+import sys
+sys.path.insert(0, {root!r})
+c.JupyterHubOutpost.spawner_class = "tests.support.zoo.ZooSpawner"
+c.ZooSpawner.motto = "from the file"
+c.ZooSpawner.badges = {{"file": "yes"}}
+c.LocalProcessSpawner.interrupt_timeout = 2
+c.Spawner.start_timeout = 3
+c.JupyterHubOutpost.log_level = "DEBUG"
+{more}
+"""
+
+
+def config(more: str = "") -> str:
+    """A configuration file for the zoo."""
+    from tests.support.outpost import ROOT
+
+    return CONFIG.format(root=str(ROOT), more=more)
+
+
+@pytest.fixture(scope="session", params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgresql)])
+def outpost(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[OutpostProcess]:
+    """A running Outpost with the zoo as its Spawner."""
+    env = {}
+    if request.param == "postgresql":
+        env = request.getfixturevalue("cluster").create_database("contract")
+    running = OutpostProcess(tmp_path_factory.mktemp(request.param), config(), env)
+    try:
+        yield running.start()
+    finally:
+        running.close()
+
+
+@pytest.fixture
+def hub(outpost: OutpostProcess) -> Iterator[HubCalls]:
+    """A hub that may call it, and that stops what it has started."""
+    with outpost.hub() as calls:
+        yield calls
+        (outpost.folder / "closing").touch()
+        for service in calls.services():
+            calls.stop(service["name"], service["start_id"])
+        (outpost.folder / "closing").unlink()
+        assert calls.services() == []
+        assert servers_in(outpost.folder) == []
+
+
+@pytest.fixture
+def other_hub(outpost: OutpostProcess) -> Iterator[HubCalls]:
+    """Another hub."""
+    with outpost.hub("hub2") as calls:
+        yield calls
+        for service in calls.services():
+            calls.stop(service["name"], service["start_id"])

@@ -1,0 +1,83 @@
+"""A PostgreSQL of our own on loopback, where the server is installed."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+REQUIRED = os.environ.get("OUTPOST_REQUIRE_POSTGRESQL") == "1"
+"""Set where a missing PostgreSQL is a failure: in the project's own checks."""
+
+
+def programs() -> Path | None:
+    """The folder of ``initdb`` and ``postgres``, or None where there is no server."""
+    on_path = shutil.which("initdb")
+    if on_path:
+        return Path(on_path).resolve().parent
+    installed = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
+    return installed[-1].parent if installed else None
+
+
+def free_port() -> int:
+    """A port nobody listens on at this moment."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+class Cluster:
+    """A running server; each database in it is made by a test."""
+
+    def __init__(self, bin_folder: Path, folder: Path) -> None:
+        self._bin = bin_folder
+        self._data = folder / "data"
+        self.port = free_port()
+        # PostgreSQL refuses to run as root, where its packages have made a user for it.
+        self._as_user = ["runuser", "-u", "postgres", "--"] if os.getuid() == 0 else []
+        if self._as_user:
+            shutil.chown(folder, "postgres")
+        self._run("initdb", "-D", str(self._data), "-U", "outpost", "--auth=trust", "--no-sync")
+
+    def _run(self, program: str, *arguments: str) -> None:
+        command = [*self._as_user, str(self._bin / program), *arguments]
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, timeout=60, cwd="/")
+
+    def start(self) -> None:
+        """Start, or start again."""
+        options = f"-h 127.0.0.1 -p {self.port} -k '' -c fsync=off -c max_connections=200"
+        log = str(self._data.parent / "log")
+        self._run("pg_ctl", "-D", str(self._data), "-w", "-l", log, "-o", options, "start")
+
+    def stop(self, mode: str = "immediate") -> None:
+        """Stop; ``immediate`` is what a crash looks like."""
+        self._run("pg_ctl", "-D", str(self._data), "-m", mode, "-w", "stop")
+
+    def create_database(self, name: str) -> dict[str, str]:
+        """Make a database; the environment that points Outpost at it."""
+        self._run("createdb", "-h", "127.0.0.1", "-p", str(self.port), "-U", "outpost", name)
+        return {
+            "SQL_TYPE": "postgresql",
+            "SQL_HOST": "127.0.0.1",
+            "SQL_PORT": str(self.port),
+            "SQL_USER": "outpost",
+            "SQL_DATABASE": name,
+        }
+
+
+@contextmanager
+def cluster(folder: Path) -> Iterator[Cluster]:
+    """A server for as long as the block runs."""
+    bin_folder = programs()
+    assert bin_folder is not None, "no PostgreSQL server is installed"
+    made = Cluster(bin_folder, folder)
+    made.start()
+    try:
+        yield made
+    finally:
+        made.stop()

@@ -1,0 +1,73 @@
+"""A hub that writes down what it is told, and answers as the test wants."""
+
+from __future__ import annotations
+
+import json
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import TracebackType
+from typing import Any, NamedTuple
+
+
+class Told(NamedTuple):
+    """One call to the hub."""
+
+    path: str
+    token: str
+    body: Any
+
+
+class RecordingHub:
+    """A real HTTP server on loopback in a thread. ``status`` is what it answers; 0 hangs up."""
+
+    def __init__(self) -> None:
+        self.calls: list[Told] = []
+        self.status = 200
+        recording = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers.get("content-length", "0")))
+                if recording.status == 0:
+                    self.connection.close()
+                    return
+                token = self.headers.get("authorization", "")
+                recording.calls.append(Told(self.path, token, json.loads(body)))
+                self.send_response(recording.status)
+                self.send_header("content-length", "0")
+                self.end_headers()
+
+            def log_message(self, *_: object) -> None:
+                """Not on stderr."""
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
+
+    def __enter__(self) -> RecordingHub:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+    def env(self, **more: str) -> dict[str, str]:
+        """The environment by which a start says where this hub is."""
+        return {
+            "JUPYTERHUB_API_TOKEN": "the-api-token",
+            "JUPYTERHUB_API_URL": f"{self.url}/hub/api",
+            "JUPYTERHUB_EVENTS_URL": f"{self.url}/events",
+            "JUPYTERHUB_FLAVORS_UPDATE_URL": f"{self.url}/flavors",
+            "JUPYTERHUB_SETUPTUNNEL_URL": f"{self.url}/setuptunnel",
+            "JUPYTERHUB_USER": "alice",
+            "JUPYTERHUB_USER_ID": "7",
+            **more,
+        }
+
+    def told(self, path: str) -> list[Any]:
+        """The bodies of all calls to ``path``."""
+        return [call.body for call in self.calls if call.path == path]
