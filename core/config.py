@@ -185,17 +185,20 @@ def load_config(path: Path | None) -> JupyterHubOutpost:
     config = Config()
     if path is not None:
         config = _run(path)
+    handlers = config.JupyterHubOutpost.pop("extra_log_handlers", [])
     try:
-        return JupyterHubOutpost(config=config)
+        outpost = JupyterHubOutpost(config=config)
+        outpost.extra_log_handlers = handlers  # traitlets copies what is in the config, and handlers hold locks
     except TraitError as error:
         raise ConfigError(f"{path or 'configuration'}: {error}") from None
+    return outpost
 
 
 def _run(path: Path) -> Config:
+    if not path.is_file():
+        raise ConfigError(f"{path}: there is no such file")
     try:
         return _Loader(path.name, str(path.parent)).load_config()
-    except FileNotFoundError as error:
-        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
     except SyntaxError as error:
         raise ConfigError(f"{error.filename}, line {error.lineno}: {error.msg}") from None
     except Exception as error:  # whatever the operator's code raises

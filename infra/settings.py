@@ -71,7 +71,7 @@ class Settings(BaseSettings):
             return URL.create("sqlite", database=path)
         return URL.create(
             "postgresql+pg8000",
-            username=self.sql_user or None,
+            username=self.sql_user,
             password=self.sql_password.get_secret_value() or None,
             host=self.sql_host,
             port=self.sql_port,
@@ -95,4 +95,4 @@ def read_settings() -> Settings:
 def _required(settings: Settings) -> dict[str, str]:
     if settings.sql_type == "sqlite":
         return {}
-    return {"SQL_HOST": settings.sql_host, "SQL_DATABASE": settings.sql_database}
+    return {"SQL_USER": settings.sql_user, "SQL_HOST": settings.sql_host, "SQL_DATABASE": settings.sql_database}

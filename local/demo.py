@@ -18,7 +18,10 @@ from local.state import State, StateError
 _MISTAKE = 2
 _CHILD_ENDED = 1
 _START_SECONDS = 60.0
-_STOP_SECONDS = 40.0
+_HUB_STOP_SECONDS = 40.0
+"""The hub stops its servers meanwhile."""
+_OUTPOST_STOP_SECONDS = 5.0
+"""With no server left there is nothing that Outpost's own period of grace is for."""
 _LOOK_SECONDS = 0.2
 
 _WELCOME = """
@@ -83,10 +86,10 @@ class Demo:
             _say(self._welcome())
 
     def _wait_for(self, process: Process, url: str) -> None:
-        patience = _until(time.monotonic() + _START_SECONDS)
+        in_time = self._patience(_START_SECONDS)
         while not self._asked and not answers(url):
             self._look()
-            if not patience():
+            if not in_time():
                 raise ChildEndedError(f"{process.name} does not answer. Its log ends with\n{process.log_tail()}")
 
     def _look(self) -> None:
@@ -101,19 +104,18 @@ class Demo:
 
     def _end(self) -> None:
         """The hub first, which stops its servers through Outpost; at last whatever is left. Asked again: at once."""
-        asked, deadline = self._asked, time.monotonic() + _STOP_SECONDS
-        in_time = _until(deadline)
-
-        def patience() -> bool:
-            return in_time() and self._asked <= max(asked, 1)
-
         _say("\nStopping the servers, the hub and Outpost ...")
-        self._hub.stop(patience)
-        if self._outpost.running and patience():
+        self._hub.stop(self._patience(_HUB_STOP_SECONDS))
+        if self._outpost.running and self._asked <= 1:
             stop_services(self._ports.outpost_url, self._state.secrets.outpost_password)
-        self._outpost.stop(patience)
+        self._outpost.stop(self._patience(_OUTPOST_STOP_SECONDS))
         end_marked(self._state.mark)
         _say("Stopped. The state is kept for the next time.")
+
+    def _patience(self, seconds: float) -> Callable[[], bool]:
+        """True for that long, unless the end is asked for a second time."""
+        deadline = time.monotonic() + seconds
+        return lambda: time.monotonic() < deadline and self._asked <= 1
 
     def _welcome(self) -> str:
         return _WELCOME.format(
@@ -158,10 +160,6 @@ def _mistake(message: str) -> int:
 
 def _say(message: str) -> None:
     print(message, flush=True)
-
-
-def _until(deadline: float) -> Callable[[], bool]:
-    return lambda: time.monotonic() < deadline
 
 
 def _user_name() -> str:

@@ -1,6 +1,6 @@
 """The proxy in front of the hub, where there is no Node: ``configurable-http-proxy`` from PyPI.
 
-It does all that JupyterLab needs but for two things, which are added here.
+It does all that JupyterLab needs but for what is added here.
 """
 
 from __future__ import annotations
@@ -20,6 +20,11 @@ class Handler(ProxyHandler):  # type: ignore[misc]  # the package has no types
         """What the server behind chose: without it browsers refuse the websockets of JupyterLab's kernels."""
         selected: str | None = self.ws_client.selected_subprotocol
         return selected
+
+    def on_message(self, message: str | bytes) -> None:
+        """Pass a message on as what it is: the protocol that JupyterLab's kernels speak is binary."""
+        if self.ws_client:
+            self.ws_client.write_message(message, binary=isinstance(message, bytes))
 
 
 def main() -> None:

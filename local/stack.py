@@ -56,6 +56,8 @@ def outpost_process(
         "passwords": state.secrets.outpost_password,
         "SQL_TYPE": "sqlite",
         "SQL_DATABASE_URL": str(state.folder / "outpost.sqlite"),
+        "OUTPOST_FLAVORS_PATH": str(state.folder / "flavors.yaml"),
+        "OUTPOST_CREDITS_PATH": str(state.folder / "credits.yaml"),
         "DEMO_HOMES": str(state.homes),
         "DEMO_FLAVORS_TOKEN": state.secrets.flavors_token,
     }

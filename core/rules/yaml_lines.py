@@ -1,0 +1,60 @@
+"""Reading YAML so that every key still knows its line."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import yaml
+
+Path = tuple[str | int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """What ``yaml.safe_load`` gives, with lines (the first is 1) by path, and keys that stand there twice."""
+
+    data: Any
+    lines: dict[Path, int] = field(default_factory=dict)
+    duplicates: tuple[Path, ...] = ()
+
+    def line(self, path: Path) -> int:
+        """The line of ``path``, or of the nearest thing around it that stands in the file itself."""
+        while path and path not in self.lines:
+            path = path[:-1]
+        return self.lines.get(path, 1)
+
+
+def parse(text: str) -> Document:
+    """Read one document as ``yaml.safe_load`` does. Raises ``yaml.YAMLError``."""
+    loader = yaml.SafeLoader(text)
+    try:
+        node = loader.get_single_node()
+        if node is None:
+            return Document(None)
+        lines: dict[Path, int] = {}
+        # Before constructing: that merges "<<" into the nodes, and overrides would look like duplicates.
+        duplicates = tuple(_walk(node, (), lines, set()))
+        return Document(loader.construct_document(node), lines, duplicates)
+    finally:
+        loader.dispose()
+
+
+def _walk(node: yaml.Node, path: Path, lines: dict[Path, int], seen: set[int]) -> Iterator[Path]:
+    """Note the lines below ``node``; what aliases repeat is walked once. Yields the duplicates."""
+    lines.setdefault(path, node.start_mark.line + 1)
+    if id(node) in seen:
+        return
+    seen.add(id(node))
+    if isinstance(node, yaml.MappingNode):
+        for key, value in node.value:
+            name = key.value if isinstance(key, yaml.ScalarNode) else str(key.tag)
+            inner = (*path, name)
+            if inner in lines and name != "<<":
+                yield inner
+            lines[inner] = key.start_mark.line + 1
+            yield from _walk(value, inner, lines, seen)
+    elif isinstance(node, yaml.SequenceNode):
+        for index, value in enumerate(node.value):
+            yield from _walk(value, (*path, index), lines, seen)

@@ -1,0 +1,86 @@
+"""The processes of the suite: Outpost, and a hub with its proxy."""
+
+from __future__ import annotations
+
+import secrets
+from pathlib import Path
+
+from local.processes import Process, end_marked
+from local.stack import HUB_NAME, Ports, answers, hub_process, outpost_process
+from local.state import State
+from tests.e2e.hub import Hub, Server
+from tests.support.outpost import HubCalls
+from tests.support.waiting import eventually
+
+OTHER_HUB = "other"
+"""A second hub that Outpost knows; it exists in the tests' calls only."""
+
+_UP_SECONDS = 40
+_HERE = Path(__file__).parent
+
+
+class Stack:
+    """Outpost and a hub on free loopback ports, with all they store in one folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.state = State(folder)
+        self.ports = Ports.pick()
+        self._passwords = {HUB_NAME: self.state.secrets.outpost_password, OTHER_HUB: secrets.token_hex(8)}
+        token = secrets.token_hex(16)
+        logins = {"usernames": ";".join(self._passwords), "passwords": ";".join(self._passwords.values())}
+        self.outpost = outpost_process(self.state, self.ports, _HERE / "outpost_config.py", logins)
+        self.hub = hub_process(self.state, self.ports, _HERE / "jupyterhub_config.py", {"TESTER_TOKEN": token})
+        self.api = Hub(self.ports.public_url, token)
+        self._users = 0
+
+    def start(self) -> None:
+        """Start both."""
+        self.start_outpost()
+        self.start_hub()
+
+    def start_outpost(self) -> None:
+        """Start Outpost, and wait until it answers."""
+        self._start(self.outpost, f"{self.ports.outpost_url}/ping")
+
+    def start_hub(self) -> None:
+        """Start the hub, and wait until it answers through its proxy."""
+        self._start(self.hub, f"{self.ports.public_url}/hub/health")
+
+    def close(self) -> None:
+        """End all that was started here, the servers included."""
+        self.api.close()
+        self.hub.kill()
+        self.outpost.kill()
+        end_marked(self.state.mark)
+
+    def new_server(self, name: str = "") -> Server:
+        """A server of a new user, not started yet; a name is made unique, so that Outpost's list can tell it."""
+        self._users += 1
+        user = f"user{self._users}"
+        self.api.new_user(user)
+        return Server(self.api, user, name and f"{name}{self._users}", self.state.mark)
+
+    def outpost_as(self, hub: str = HUB_NAME) -> HubCalls:
+        """Outpost's API as that hub sees it."""
+        return HubCalls(self.ports.outpost_url, hub, self._passwords[hub])
+
+    def listed(self, server: Server) -> bool:
+        """Does Outpost list a service for the server?"""
+        with self.outpost_as() as outpost:
+            return server.name in [service["name"] for service in outpost.services()]
+
+    def assert_unlisted(self, server: Server) -> None:
+        """Outpost lists no service for it, at the latest in a moment."""
+        eventually(lambda: not self.listed(server), 15, f"Outpost lists no {server.name!r}")
+
+    def logs(self) -> list[tuple[str, str]]:
+        """The ends of the logs, for whoever reads of a failure."""
+        return [(process.name, process.log_tail(60)) for process in (self.hub, self.outpost)]
+
+    def _start(self, process: Process, url: str) -> None:
+        def up() -> bool:
+            assert process.running, f"{process.name} ended\n{process.log_tail(60)}"
+            return answers(url)
+
+        process.start()
+        eventually(up, _UP_SECONDS, f"{process.name} answers")
