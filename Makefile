@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types contracts check clean
+.PHONY: help demo test slow lint types contracts check clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -23,7 +23,10 @@ demo: $(VENV)/.demo  ## Outpost and a JupyterHub that uses it, on this machine
 	@exec $(BIN)/python -m local.demo
 
 test: $(VENV)/.dev  ## everything that needs no Docker, Go or Node
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -m "not slow"
+
+slow: $(VENV)/.dev  ## crashes and races of real processes
+	$(BIN)/python -m pytest -m slow
 
 lint: $(VENV)/.dev  ## ruff: rules and format
 	$(BIN)/ruff check .

@@ -28,7 +28,7 @@ class JupyterHubOutpost(Application):
     name = "jupyterhub-outpost"
     description = "Runs the single-user servers of JupyterHubs that live elsewhere."
 
-    _log_formatter_cls = LogFormatter
+    _log_formatter_cls: type[logging.Formatter] = LogFormatter  # type: ignore[assignment]  # as JupyterHub does
 
     spawner_class = Union(
         [Unicode(), Instance(type)],
@@ -153,10 +153,10 @@ class JupyterHubOutpost(Application):
     @property
     def uses_flavors(self) -> bool:
         """Has the operator limited anything by flavor?"""
-        return bool(self.flavors or self.user_flavors or self.flavors_undefined_max != -1)
+        return bool(self.flavors) or self.user_flavors is not None or self.flavors_undefined_max != -1
 
 
-class _Loader(PyFileConfigLoader):  # type: ignore[misc]  # traitlets has no types for mypy here
+class _Loader(PyFileConfigLoader):
     """Runs the file with ``logging`` at hand, which the documented examples use without an import."""
 
     def _read_file_as_dict(self) -> None:

@@ -17,7 +17,7 @@ from core.errors import NotAllowed, ServiceExists, StopFailed, Unreadable
 from core.faults import fault_point
 from core.hooks import resolve
 from core.model import Identity, Inputs, JsonDict, NewService, Service, Status
-from core.parts import LEASE, Parts
+from core.parts import Parts
 from core.redact import hide, secrets_of
 from core.spawners.build import spawner_of
 from core.starting import Start
@@ -26,7 +26,7 @@ from core.threads import in_thread
 
 log = logging.getLogger(__name__)
 
-_WAIT_FOR_ANOTHER = LEASE + timedelta(seconds=driving.STOP_SECONDS)
+_WAIT_FOR_ANOTHER = timedelta(seconds=driving.STOP_SECONDS)
 _LOOK_AGAIN_SECONDS = 0.2
 _EXIT_CODE = "exit_code"
 
@@ -166,7 +166,7 @@ class Lifecycle:
 
     async def _wait_until_gone(self, service: Service) -> None:
         """Somebody else, usually the start itself, is taking the server away."""
-        deadline = self._parts.clock() + _WAIT_FOR_ANOTHER
+        deadline = self._parts.clock() + self._parts.lease_time + _WAIT_FOR_ANOTHER
         while self._parts.clock() < deadline:
             current = await in_thread(self._parts.store.load, service.id)
             if current is None:

@@ -16,13 +16,8 @@ from core.notify import Notifier
 from core.ports import Clock, Dispatcher, Lease, Store
 from core.threads import in_thread
 
-LEASE = timedelta(seconds=30)
-"""After this time without a sign of life somebody else may carry a row on."""
-
 BEAT_SECONDS = 1.0
 """How often a start looks whether somebody asked to stop it."""
-
-_BEATS_PER_EXTENSION = 8
 
 
 class LimitsOf(Protocol):
@@ -43,10 +38,12 @@ class Parts:
     clock: Clock
     owner: str
     """Names this process in leases; no two processes share it."""
+    lease_time: timedelta
+    """After this time without a sign of life somebody else may carry a row on."""
 
     def lease(self) -> Lease:
         """A lease of this process from now on."""
-        return Lease(self.owner, self.clock() + LEASE)
+        return Lease(self.owner, self.clock() + self.lease_time)
 
     async def claim(self, service: Service, status: Status) -> Service | None:
         """Take a row to carry it on in that status; None when somebody was faster."""
@@ -70,12 +67,12 @@ class Parts:
             await asyncio.gather(task, return_exceptions=True)
 
     async def _beat(self, service: Service) -> None:
-        beats = 0
+        extend_at = self.clock()
         while True:
             await asyncio.sleep(BEAT_SECONDS)
-            beats += 1
-            if beats % _BEATS_PER_EXTENSION == 0:
+            if self.clock() >= extend_at:
                 owner, until = self.lease()
+                extend_at = self.clock() + self.lease_time / 4
                 if not await in_thread(self.store.extend_lease, service.id, owner, until):
                     return
             if await in_thread(self.store.status, service.id) != service.status:

@@ -8,15 +8,15 @@ from core.ports import Clock, Store, Work
 from core.sweeps import sweep
 from core.threads import in_thread
 
-PENDING_GRACE = timedelta(seconds=20)
-"""A wake-up that has not come by then is taken for lost."""
-
 _BATCH = 200
 
 
-async def recover(store: Store, carry_on: Work, clock: Clock) -> int:
-    """One pass: starts nobody took, starts whose process died, stops that are due again; how many there were."""
+async def recover(store: Store, carry_on: Work, clock: Clock, pending_grace: timedelta) -> int:
+    """One pass: starts nobody took, starts whose process died, stops that are due again; how many there were.
+
+    A wake-up that has not come within ``pending_grace`` is taken for lost.
+    """
     now = clock()
-    found = await in_thread(store.unattended, now, now - PENDING_GRACE, _BATCH)
+    found = await in_thread(store.unattended, now, now - pending_grace, _BATCH)
     await sweep(found, carry_on, "recovery")
     return len(found)

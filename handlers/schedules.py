@@ -16,8 +16,6 @@ from infra.wiring import Outpost
 
 log = logging.getLogger(__name__)
 
-RECOVER_SECONDS = 10.0
-
 
 @dataclass(frozen=True)
 class Schedule:
@@ -31,7 +29,9 @@ class Schedule:
 def schedules(outpost: Outpost) -> list[Schedule]:
     """What runs beside the API, by the settings."""
     store, lifecycle, clock = outpost.store, outpost.lifecycle, outpost.clock
-    jobs = [Schedule("recover", RECOVER_SECONDS, lambda: recover(store, lifecycle.carry_on, clock))]
+    lease = outpost.settings.lease_seconds
+    grace = timedelta(seconds=lease)
+    jobs = [Schedule("recover", lease / 3, lambda: recover(store, lifecycle.carry_on, clock, grace))]
     if outpost.settings.check_enddates:
         seconds = outpost.settings.check_enddates_seconds
         jobs.append(Schedule("expire", seconds, lambda: expire(store, lifecycle.expire, clock)))

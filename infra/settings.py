@@ -39,6 +39,9 @@ class Settings(BaseSettings):
     check_enddates: bool = Field(True, validation_alias="CHECK_ENDDATES")
     check_enddates_seconds: float = Field(60, validation_alias="JUPYTERHUB_CHECK_ENDDATES_SLEEP_TIMER", gt=0)
 
+    lease_seconds: float = Field(30, validation_alias="OUTPOST_LEASE_SECONDS", ge=1)
+    """How long a start or stop is left to a process that gives no sign of life."""
+
     @property
     def config_path(self) -> Path | None:
         """The configuration file: the one named, else ``outpost_config.py`` where there is one."""

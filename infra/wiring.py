@@ -7,10 +7,9 @@ import os
 import secrets
 import socket
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from core.flavors import Flavors
-from core.rules import RuleFile
 
 from core import logs
 from core.background import Background
@@ -21,6 +20,7 @@ from core.lifecycle import Lifecycle
 from core.notify import Notifier
 from core.parts import Parts
 from core.ports import Clock
+from core.rules import RuleFile
 from infra.crypto import Sealer
 from infra.database import Database
 from infra.dispatch_inprocess import InProcessDispatcher
@@ -89,6 +89,7 @@ def build(settings: Settings, clock: Clock = utc_now) -> Outpost:
         dispatcher=dispatcher,
         clock=clock,
         owner=owner,
+        lease_time=timedelta(seconds=settings.lease_seconds),
     )
     lifecycle = Lifecycle(parts)
     dispatcher.serve(lifecycle.carry_on)

@@ -9,13 +9,21 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, PlainValidator, WithJsonSchema
-from pydantic import model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    JsonValue,
+    PlainValidator,
+    WithJsonSchema,
+    model_validator,
+)
 from pydantic.json_schema import SkipJsonSchema
 from pydantic_core import PydanticCustomError
 
 from core.model import UNDEFINED_FLAVOR, JsonDict
-from core.rules.patterns import BadPattern, Pattern, entry, pattern
+from core.rules.patterns import BadPattern, Pattern, patterns
 
 LONGEST_RUNTIME = timedelta(days=36500)
 """A longer run time would pass the last date that can be stored."""
@@ -48,22 +56,11 @@ def _duration(value: Any) -> Any:
 
 
 def _patterns(value: Any) -> tuple[Pattern, ...]:
-    """A pattern, or a list of names and patterns."""
-    if isinstance(value, str):
-        entries, read = [value], pattern
-    elif isinstance(value, list):
-        entries, read = value, entry
-    else:
-        raise _mistake(f"must be a pattern or a list of them, not {value!r}; quote what YAML takes for a number")
-    found = []
-    for index, text in enumerate(entries):
-        if not isinstance(text, str):
-            raise _mistake(f"must be text, not {text!r}; put it in quotes", index=index)
-        try:
-            found.append(read(text))
-        except BadPattern as error:
-            raise _mistake(str(error), index=index) from None
-    return tuple(found)
+    try:
+        return patterns(value)
+    except BadPattern as error:
+        where = {} if error.index is None else {"index": error.index}
+        raise _mistake(str(error), **where) from None
 
 
 def _present(value: Any) -> Any:
@@ -260,6 +257,4 @@ def _no_defaults(_: str) -> JsonDict:
 
 
 FLAVORS = Form("flavors", FlavorFile, FlavorKeys, {}, flavor_defaults, frozenset({UNDEFINED_FLAVOR}))
-CREDITS = Form(
-    "credits", CreditFile, CreditKeys, {"cap": 0, "grant_value": 0, "grant_interval": 86400}, _no_defaults
-)
+CREDITS = Form("credits", CreditFile, CreditKeys, {"cap": 0, "grant_value": 0, "grant_interval": 86400}, _no_defaults)

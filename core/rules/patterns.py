@@ -23,7 +23,10 @@ class Kind(StrEnum):
 
 
 class BadPattern(ValueError):
-    """The text was meant as a regular expression, but is none; the message says what to write instead."""
+    """Something that cannot be compared; the message says what to write instead."""
+
+    index: int | None = None
+    """Its place in the list it stands in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +65,24 @@ def entry(text: str) -> Pattern:
     A dot alone makes no pattern here, so that a list of mail addresses admits those and no others.
     """
     return pattern(text) if _SPECIAL & set(text) else Pattern(text, None, None)
+
+
+def patterns(value: object) -> tuple[Pattern, ...]:
+    """A pattern that stands alone, or a list of names and patterns, as YAML has them. Raises ``BadPattern``."""
+    if isinstance(value, str):
+        return (pattern(value),)
+    if not isinstance(value, list):
+        raise BadPattern(f"must be a pattern or a list of them, not {value!r}; put numbers in quotes")
+    found = []
+    for index, text in enumerate(value):
+        try:
+            if not isinstance(text, str):
+                raise BadPattern(f"must be text, not {text!r}; put it in quotes")
+            found.append(entry(text))
+        except BadPattern as error:
+            error.index = index
+            raise
+    return tuple(found)
 
 
 def _meant_as_regex(text: str) -> bool:

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
-from difflib import get_close_matches
 from pathlib import Path as FilePath
-from typing import Any
+from typing import Any, get_args
 
 import yaml
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from core.errors import ConfigError
-from core.rules.form import CreditFile, FlavorFile, Form
-from core.rules.patterns import BadPattern, entry
+from core.model import JsonDict
+from core.rules.form import CreditChoice, CreditFile, FlavorChoice, FlavorFile, Form
+from core.rules.names import dangling, did_you_mean
 from core.rules.resolve import Choice, Rules, S
 from core.rules.yaml_lines import Document, Path, parse
 
@@ -64,12 +64,12 @@ def rules_of(text: str, form: Form, file: str) -> Rules | None:
     if document.data is None or document.data == {}:
         return None
     found = [(path, "stands here twice; keep one") for path in document.duplicates]
-    found += _names(document.data, form)
+    found += dangling(document.data, form)
     model: FlavorFile | CreditFile | None = None
     try:
         model = form.model.model_validate(document.data)
     except ValidationError as error:
-        found += [_told(details, form, document.data) for details in error.errors(include_url=False)]
+        found += [_told(details, form) for details in error.errors(include_url=False)]
     if model is None or found:
         raise BrokenRules(_mistakes(found, document, file))
     return _compiled(model, form)
@@ -82,57 +82,73 @@ def _syntax(error: yaml.YAMLError, file: str) -> Mistake:
 
 
 def _mistakes(found: list[tuple[Path, str]], document: Document, file: str) -> list[Mistake]:
-    unique = {(path, text): None for path, text in found}
+    unique = dict.fromkeys(found)
     return sorted(Mistake(file, document.line(path), ".".join(map(str, path)), text) for path, text in unique)
 
 
-def _names(data: Any, form: Form) -> Iterator[tuple[Path, str]]:
-    """Names that lead nowhere. Shapes are the model's business; whatever does not fit is passed over here."""
-    defined = _mapping(_mapping(data).get(form.key))
-    hubs = _mapping(_mapping(data).get("hubs"))
-    for name in form.reserved & {key for key in defined if isinstance(key, str)}:
-        yield (form.key, name), "is reserved for what has no name; choose another"
-    for section in ("hubs", "users"):
-        for set_name, members in _mapping(_mapping(data).get(section)).items():
-            members, path = _mapping(members), (section, str(set_name))
-            for index, name in enumerate(_list(members.get(form.key))):
-                if isinstance(name, str) and name not in defined:
-                    yield (*path, form.key, index), _not_defined(name, form, defined)
-            for name in _mapping(members.get(form.override_key)):
-                if name not in defined:
-                    yield (*path, form.override_key, str(name)), _not_defined(str(name), form, defined)
-            if section == "users":
-                yield from _hubs_of_nobody(members.get("hubs"), hubs, (*path, "hubs"))
+def _told(details: ErrorDetails, form: Form) -> tuple[Path, str]:
+    """A pydantic error as its place and what would be right."""
+    path: Path = tuple(step for step in details["loc"] if step not in _STEPS_OF_NO_KEY)
+    context = details.get("ctx", {})
+    if "index" in context:
+        path = (*path, context["index"])
+    kind = details["type"]
+    if kind == "rule":
+        return path, details["msg"]
+    if kind == "extra_forbidden":
+        known = _known_keys(path[:-1], form)
+        hint = did_you_mean(str(path[-1]), known) or f"; known are {', '.join(known)}"
+        return path, f"unknown key{hint}"
+    if kind == "missing":
+        return path, "is missing"
+    right = _RIGHT.get(kind)
+    return path, f"must be {right}, not {details['input']!r}" if right else details["msg"]
 
 
-def _hubs_of_nobody(named: Any, hubs: Mapping[Any, Any], path: Path) -> Iterator[tuple[Path, str]]:
-    """Names, not patterns, that are neither a hub set's nor match one, where the file has hub sets at all."""
-    if not hubs:
-        return
-    for index, name in enumerate(_list(named)):
-        if not isinstance(name, str) or name in hubs or _is_pattern(name):
-            continue
-        if not any(_matches(_mapping(members).get("jupyterhub_name"), name) for members in hubs.values()):
-            yield (*path, index), f"there is no hub set {name!r}, and no hub set is for a hub of that name"
+_STEPS_OF_NO_KEY = frozenset({"[key]"})
+
+_RIGHT = {
+    "string_type": "text (in quotes, if YAML takes it for something else)",
+    "list_type": "a list",
+    "dict_type": "a mapping of names",
+    "model_type": "a mapping of keys",
+    "bool_type": "true or false",
+}
 
 
-def _is_pattern(text: str) -> bool:
-    try:
-        return entry(text).regex is not None or entry(text).glob is not None
-    except BadPattern:
-        return True
+def _known_keys(path: Path, form: Form) -> list[str]:
+    """The keys that the model at ``path`` has."""
+    model: type[BaseModel] = form.model
+    for step in path:
+        fields = {field.alias or name: field.annotation for name, field in model.model_fields.items()}
+        if step in fields:
+            inner = next(_models_in(fields[str(step)]), None)
+            model = inner or model
+    return [field.alias or name for name, field in model.model_fields.items()]
 
 
-def _matches(raw: Any, name: str) -> bool:
-    """Is a hub of that name in ``jupyterhub_name`` as the file has it? What is broken there counts as yes."""
-    from core.rules.form import _patterns
-
-    try:
-        return any(pattern.match(name) for pattern in _patterns(raw))
-    except Exception:
-        return True
+def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for inner in get_args(annotation):
+        yield from _models_in(inner)
 
 
-def _not_defined(name: str, form: Form, defined: Mapping[Any, Any]) -> str:
-    known = [key for key in defined if isinstance(key, str)]
-    return f"there is no {name!r} in {form.key}{_did_you_mean(name, known)}"
+def _compiled(model: FlavorFile | CreditFile, form: Form) -> Rules:
+    return Rules(
+        form,
+        definitions={name: _written(keys) for name, keys in model.definitions.items()},
+        hubs=tuple(_choice(name, members, members) for name, members in model.hubs.items()),
+        users=tuple(_choice(name, members, members) for name, members in model.users.items()),
+    )
+
+
+def _choice(name: str, meant: S, choice: FlavorChoice | CreditChoice) -> Choice[S]:
+    names = None if choice.chosen is None else frozenset(choice.chosen)
+    overrides = {key: _written(value) for key, value in choice.overrides.items()}
+    return Choice(name, meant, names, overrides)
+
+
+def _written(keys: BaseModel) -> JsonDict:
+    """What the file says, without what it leaves out."""
+    return keys.model_dump(by_alias=True, exclude_unset=True)

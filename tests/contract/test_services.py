@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import datetime
+from typing import Any
 
 import psutil
 import pytest
@@ -12,7 +13,22 @@ from tests.support.outpost import HubCalls, OutpostProcess, servers_in
 from tests.support.recording_hub import RecordingHub
 from tests.support.waiting import eventually
 
-NAMES = ["", "a", "with space", "a/b", "/", "//", "100%", "%2F", "a%20b", "ünïcode-名前-🚀", "x" * 255, "?a=b#c", "..", "."]
+NAMES = [
+    "",
+    "a",
+    "with space",
+    "a/b",
+    "/",
+    "//",
+    "100%",
+    "%2F",
+    "a%20b",
+    "ünïcode-名前-🚀",
+    "x" * 255,
+    "?a=b#c",
+    "..",
+    ".",
+]
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -87,7 +103,7 @@ def test_a_list_item_holds_what_hubs_read(hub: HubCalls) -> None:
 
 
 def test_a_client_cannot_set_what_is_outposts_own(hub: HubCalls) -> None:
-    own = {"status": "stopping", "end_date": "2000-01-01", "start_date": "2000-01-01", "jupyterhub": "hub2"}
+    own: dict[str, Any] = {"status": "stopping", "end_date": "2000-01-01", "start_date": "2000-01-01", "jupyterhub": "hub2"}
     misc = {"name": "b", "start_id": "9", "jupyterhub_name": "hub2", "user": "root", "orm_spawner": {}}
     assert hub.start("a", misc=misc, **own).status_code == 200
     (item,) = hub.services()
@@ -298,9 +314,7 @@ def test_the_servers_environment_is_the_hubs_with_this_sides_address(hub: HubCal
     assert "JUPYTERHUB_SSL_KEYFILE" not in env
 
 
-def test_a_server_outlives_outpost_and_is_polled_and_stopped_afterwards(
-    hub: HubCalls, outpost: OutpostProcess
-) -> None:
+def test_a_server_outlives_outpost_and_is_polled_and_stopped_afterwards(hub: HubCalls, outpost: OutpostProcess) -> None:
     hub.start("a")
     outpost.kill()
     outpost.start()

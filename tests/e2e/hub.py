@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
-from collections.abc import Iterator
 from typing import Any
 from urllib.parse import quote
 
@@ -94,13 +92,6 @@ class Server:
         answer = self.hub.call("GET", f"/users/progress/events/{self.user}{tail}").json()
         events: list[dict[str, Any]] = answer["events"]
         return events
-
-    def progress(self) -> Iterator[dict[str, Any]]:
-        """The stream of events that the page of a pending start shows; it ends with the start."""
-        with self.hub.http.stream("GET", f"{self.hub.url}/hub/api{self._path}/progress") as response:
-            for line in response.iter_lines():
-                if line.startswith("data:"):
-                    yield json.loads(line.removeprefix("data:"))
 
     @property
     def url(self) -> str:

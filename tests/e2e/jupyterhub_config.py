@@ -21,6 +21,7 @@ c.JupyterHub.load_roles.append(
 )
 c.JupyterHub.cleanup_servers = False
 c.OutpostSpawner.custom_poll_interval = 1000
+c.JupyterHub.tornado_settings = {"slow_spawn_timeout": 0.5}  # how long the API waits before it says "pending"
 
 
 def is_asynchronous(spawner: Any) -> bool:
@@ -38,14 +39,14 @@ def expected_place(spawner: Any, answered: str) -> str:
     return f"http://127.0.0.1:{spawner.port}" if is_asynchronous(spawner) else answered
 
 
-def keep_last_event(spawner: Any) -> None:
-    """Show the event that ended a start beside the others; OutpostSpawner keeps it apart from them."""
-    if spawner.last_event and spawner.last_event not in spawner.events:
-        spawner.events.append(spawner.last_event)
+def write_down_last_event(spawner: Any) -> None:
+    """What ended a start. After an asynchronous one the hub keeps no server that could be asked for its events."""
+    if message := spawner.last_event.get("html_message"):
+        spawner.log.warning("Start of %s ended with %s", spawner._log_name, message)
 
 
 c.OutpostSpawner.start_async = is_asynchronous
 c.OutpostSpawner.stop_async = is_asynchronous
 c.OutpostSpawner.custom_misc = misc
 c.OutpostSpawner.update_expected_path = expected_place
-c.OutpostSpawner.post_stop_hook = keep_last_event
+c.OutpostSpawner.post_stop_hook = write_down_last_event

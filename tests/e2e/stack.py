@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Callable
 from pathlib import Path
 
 from local.processes import Process, end_marked
@@ -84,3 +85,9 @@ class Stack:
 
         process.start()
         eventually(up, _UP_SECONDS, f"{process.name} answers")
+
+
+def written_by(process: Process) -> Callable[[], str]:
+    """What the process writes to its log from now on."""
+    seen = process.log.stat().st_size
+    return lambda: process.log.read_bytes()[seen:].decode(errors="replace")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tests.e2e.hub import Server
-from tests.e2e.stack import Stack
+from tests.e2e.stack import Stack, written_by
 from tests.support.waiting import eventually
 
 
@@ -12,9 +12,9 @@ def test_servers_outlive_a_killed_outpost(stack: Stack) -> None:
     server = stack.new_server("lab").start()
     kernel = server.kernel()
     kernel.run("x = 6")
-    seen = stack.hub.log.stat().st_size
+    hub_said = written_by(stack.hub)
     stack.outpost.kill()
-    eventually(lambda: "Could not poll" in _since(stack, seen), 20, "the hub has polled in vain")
+    eventually(lambda: "Could not poll" in hub_said(), 20, "the hub has polled in vain")
     assert kernel.run("x*7") == "42"
     stack.start_outpost()
     _assert_usable(stack, server)
@@ -54,11 +54,7 @@ def _assert_usable(stack: Stack, server: Server) -> None:
         service = next(each for each in outpost.services() if each["name"] == server.name)
         assert outpost.poll(service["name"], service["start_id"]).json()["status"] is None
     polls = f"GET /services/{server.name}/"
-    seen = stack.outpost.log.stat().st_size
-    eventually(lambda: polls in stack.outpost.log.read_text()[seen:], 10, "the hub polls")
+    outpost_said = written_by(stack.outpost)
+    eventually(lambda: polls in outpost_said(), 10, "the hub polls")
     assert server.model()["ready"]
     assert server.get("api/status").is_success
-
-
-def _since(stack: Stack, seen: int) -> str:
-    return stack.hub.log.read_bytes()[seen:].decode(errors="replace")

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from tests.e2e.kernel import BINARY
-from tests.e2e.stack import OTHER_HUB, Stack
+from tests.e2e.stack import OTHER_HUB, Stack, written_by
 from tests.support.waiting import eventually
 
 SYNC_AND_ASYNC = pytest.mark.parametrize("asynchronous", [False, True], ids=["sync", "async"])
@@ -15,7 +17,9 @@ SYNC_AND_ASYNC = pytest.mark.parametrize("asynchronous", [False, True], ids=["sy
 @pytest.mark.parametrize("name", ["", "lab"], ids=["default", "named"])
 def test_a_server_starts_computes_and_stops(stack: Stack, name: str, asynchronous: bool) -> None:
     """The notebook answers through the hub's proxy, a kernel computes, and after the stop nothing is left."""
+    outpost_said = written_by(stack.outpost)
     server = stack.new_server(name).start(asynchronous=asynchronous)
+    assert f'"POST /services HTTP/1.1" {202 if asynchronous else 200}' in outpost_said()
     assert server.get("api/status").json()["started"]
     assert "<title>JupyterLab</title>" in server.get("lab").text
     kernel = server.kernel()
@@ -23,6 +27,7 @@ def test_a_server_starts_computes_and_stops(stack: Stack, name: str, asynchronou
     assert kernel.run("6*7", BINARY) == "42"
     assert stack.listed(server)
     server.stop()
+    assert re.search(f"DELETE /services/{server.name}/.* {202 if asynchronous else 200}", outpost_said())
     server.assert_gone()
     stack.assert_unlisted(server)
 
@@ -38,11 +43,16 @@ def test_the_hub_shows_the_progress_of_the_remote_spawner(stack: Stack) -> None:
 
 @SYNC_AND_ASYNC
 def test_a_failing_start_shows_its_reason_at_the_hub(stack: Stack, asynchronous: bool) -> None:
-    """The Spawner's own words reach the user, and nothing is left at Outpost."""
+    """The Spawner's own words reach the hub, and nothing is left at Outpost."""
     server = stack.new_server("lab")
-    server.request_start(asynchronous=asynchronous, fail="no pencils left")
+    hub_said = written_by(stack.hub)
+    reason = f"no pencils left for {server.user}"
+    server.request_start(asynchronous=asynchronous, fail=reason)
     eventually(server.is_stopped, 30, "the start has failed")
-    eventually(lambda: "no pencils left" in str(server.events()), 10, "the reason is shown")
+    ended = re.compile(f"Start of {server.user}:{server.name} ended with .*{reason}")
+    eventually(lambda: ended.search(hub_said()), 10, "the hub knows the reason")
+    if not asynchronous:
+        assert reason in str(server.events())
     assert not server.processes()
     stack.assert_unlisted(server)
 

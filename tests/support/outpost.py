@@ -73,6 +73,10 @@ class OutpostProcess:
         except httpx.TransportError:
             return False
 
+    def has_ended(self) -> bool:
+        """Is the process over?"""
+        return self._process is None or self._process.poll() is not None
+
     def kill(self) -> None:
         """As if the power went."""
         assert self._process is not None

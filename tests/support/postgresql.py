@@ -80,4 +80,4 @@ def cluster(folder: Path) -> Iterator[Cluster]:
     try:
         yield made
     finally:
-        made.stop()
+        made.stop("fast")

@@ -1,0 +1,1 @@
+"""What takes minutes: crashes and races of real processes."""
