@@ -7,13 +7,13 @@ from copy import deepcopy
 from functools import partial
 from typing import Any
 
-from pydantic import ConfigDict, ValidationError
+from pydantic import ConfigDict, ValidationError, model_validator
 
 from core.config import JupyterHubOutpost
 from core.errors import ConfigError, OutpostError
 from core.hooks import resolve
 from core.model import UNDEFINED_FLAVOR, JsonDict
-from core.rules.form import FlavorKeys
+from core.rules.form import FlavorKeys, as_json, shown
 
 _NOT_A_NUMBER = "must be a whole number, -1 for no limit or 0 for none"
 
@@ -22,6 +22,11 @@ class _HookFlavor(FlavorKeys):
     """In Python an operator's own keys are passed on to hubs."""
 
     model_config = ConfigDict(extra="allow", frozen=True, strict=True)
+
+    @model_validator(mode="after")
+    def _can_be_told(self) -> _HookFlavor:
+        as_json(self.__pydantic_extra__)
+        return self
 
 
 async def hub_flavors(outpost: JupyterHubOutpost, hub: str) -> JsonDict:
@@ -33,7 +38,7 @@ async def undefined_max(outpost: JupyterHubOutpost, hub: str) -> int:
     """``flavors_undefined_max`` for that hub; -1 is no limit. Raises ``ConfigError``."""
     value = await _ask("flavors_undefined_max", outpost.flavors_undefined_max, hub)
     if not is_limit(value):
-        raise ConfigError(f"flavors_undefined_max: {_NOT_A_NUMBER}, not {value!r}")
+        raise ConfigError(f"flavors_undefined_max: {_NOT_A_NUMBER}, not {shown(value)}")
     return int(value)
 
 
@@ -51,7 +56,7 @@ async def user_flavors(outpost: JupyterHubOutpost, hub: str, authentication: Jso
     if answer is False:
         return None
     if not isinstance(answer, Mapping):
-        raise ConfigError(f"user_flavors: must return True, False or a dict of flavors, not {answer!r}")
+        raise ConfigError(f"user_flavors: must return True, False or a dict of flavors, not {shown(answer)}")
     return checked_flavors("user_flavors", answer)
 
 
@@ -70,7 +75,7 @@ async def completed_authentication(outpost: JupyterHubOutpost, authentication: J
 def checked_flavors(trait: str, value: Any) -> JsonDict:
     """A copy of a dict of flavors, with ``{"max": n}`` for a bare n. Raises ``ConfigError``."""
     if not isinstance(value, Mapping):
-        raise ConfigError(f"{trait}: must be a dict of flavors, not {value!r}")
+        raise ConfigError(f"{trait}: must be a dict of flavors, not {shown(value)}")
     return {name: _checked_flavor(trait, name, flavor) for name, flavor in value.items()}
 
 
@@ -81,13 +86,13 @@ def is_limit(value: object) -> bool:
 
 def _checked_flavor(trait: str, name: Any, flavor: Any) -> JsonDict:
     if not isinstance(name, str):
-        raise ConfigError(f"{trait}: the name of a flavor must be a string, not {name!r}")
+        raise ConfigError(f"{trait}: the name of a flavor must be a string, not {shown(name)}")
     if name == UNDEFINED_FLAVOR:
         raise ConfigError(f"{trait}: the name {name!r} is reserved; use flavors_undefined_max")
     if is_limit(flavor):
         return {"max": flavor}
     if not isinstance(flavor, Mapping):
-        raise ConfigError(f"{trait}.{name}: must be a dict or the flavor's max, {_NOT_A_NUMBER}; not {flavor!r}")
+        raise ConfigError(f"{trait}.{name}: must be a dict or the flavor's max, {_NOT_A_NUMBER}; not {shown(flavor)}")
     try:
         _HookFlavor.model_validate(dict(flavor))
     except ValidationError as error:

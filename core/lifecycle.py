@@ -57,7 +57,7 @@ class Lifecycle:
         if limits.runtime is not None:
             new = replace(new, inputs=replace(new.inputs, runtime=limits.runtime.total_seconds()))
         lease = self._parts.lease() if wait else None
-        check = partial(quota.check, limits)
+        check = None if limits.is_unlimited else partial(quota.check, limits)
         try:
             service = await in_thread(self._parts.store.admit, new, check, lease)
         except ServiceExists:

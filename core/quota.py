@@ -29,6 +29,11 @@ class Limits:
     defined: frozenset[str] = frozenset()
     """The flavors that are counted on their own; all others count as ``_undefined``."""
 
+    @property
+    def is_unlimited(self) -> bool:
+        """Need nothing be counted?"""
+        return self.max == self.max_per_user == self.global_max_per_user == NO_LIMIT
+
 
 def check(limits: Limits, usage: Usage) -> None:
     """Nothing, when one more service fits. Raises ``QuotaExceeded``, which names the limit and its value."""

@@ -20,7 +20,7 @@ from core.lifecycle import Lifecycle
 from core.notify import Notifier
 from core.parts import Parts
 from core.ports import Clock
-from core.rules import RuleFile
+from core.rules import CREDITS, RuleFile
 from infra.crypto import Sealer
 from infra.database import Database
 from infra.dispatch_inprocess import InProcessDispatcher
@@ -74,7 +74,7 @@ def build(settings: Settings, clock: Clock = utc_now) -> Outpost:
     config = ConfigFile(settings.config_path, on_load)
     for name in settings.hubs_without_password:
         log.warning("usernames: %r has no password at its position of passwords; it cannot log in", name)
-    flavor_file, credit_file = RuleFile(settings.flavors_path), RuleFile(settings.credits_path)
+    flavor_file, credit_file = RuleFile(settings.flavors_path), RuleFile(settings.credits_path, CREDITS)
     database = Database(settings.database_url)
     store = SqlStore(database, sealer, clock)
     flavors = Flavors(config, flavor_file, credit_file, store)

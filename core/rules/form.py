@@ -10,11 +10,11 @@ from datetime import timedelta
 from typing import Annotated, Any
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
     Field,
-    JsonValue,
     PlainValidator,
     WithJsonSchema,
     model_validator,
@@ -33,25 +33,31 @@ def _mistake(text: str, **context: Any) -> PydanticCustomError:
     return PydanticCustomError("rule", "{text}", {"text": text, **context})
 
 
+def shown(value: object) -> str:
+    """A value as an error shows it: short."""
+    text = repr(value)
+    return text if len(text) <= 80 else f"{text[:77]}..."
+
+
 def _is_number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def _limit(value: Any) -> Any:
     if not isinstance(value, int) or isinstance(value, bool) or value < -1:
-        raise _mistake(f"must be a whole number, -1 for no limit or 0 for none, not {value!r}")
+        raise _mistake(f"must be a whole number, -1 for no limit or 0 for none, not {shown(value)}")
     return value
 
 
 def _number(value: Any) -> Any:
     if not _is_number(value):
-        raise _mistake(f"must be a number, not {value!r}")
+        raise _mistake(f"must be a number, not {shown(value)}")
     return value
 
 
 def _duration(value: Any) -> Any:
     if not _is_number(value) or value < 0:
-        raise _mistake(f"must be a number that is not negative, not {value!r}")
+        raise _mistake(f"must be a number that is not negative, not {shown(value)}")
     return value
 
 
@@ -63,9 +69,21 @@ def _patterns(value: Any) -> tuple[Pattern, ...]:
         raise _mistake(str(error), **where) from None
 
 
-def _present(value: Any) -> Any:
-    if value is None:
-        raise _mistake("must be a list; leave the key out for all of them, or write [] for none")
+def _chosen(value: Any) -> Any:
+    if not isinstance(value, list):
+        raise _mistake(f"must be a list ([] for none; without the key it is all of them), not {shown(value)}")
+    for index, name in enumerate(value):
+        if not isinstance(name, str):
+            raise _mistake(f"must be text, not {shown(name)}; put it in quotes", index=index)
+    return value
+
+
+def as_json(value: Any) -> Any:
+    """``value``, if hubs can be told it. Raises a pydantic error."""
+    try:
+        json.dumps(value, allow_nan=False)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise _mistake(f"cannot be told to hubs as JSON: {error}") from None
     return value
 
 
@@ -76,11 +94,14 @@ def _or_empty(value: Any) -> Any:
 Limit = Annotated[int, BeforeValidator(_limit), Field(ge=-1)]
 Number = Annotated[Any, BeforeValidator(_number), WithJsonSchema({"type": "number"})]
 Duration = Annotated[Any, BeforeValidator(_duration), WithJsonSchema({"type": "number", "minimum": 0})]
-Chosen = Annotated[list[str] | SkipJsonSchema[None], BeforeValidator(_present)]
-Patterns = Annotated[
-    tuple[Pattern, ...],
-    PlainValidator(_patterns),
-    WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}),
+Chosen = Annotated[list[str] | SkipJsonSchema[None], BeforeValidator(_chosen)]
+_PATTERNS_SCHEMA = WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]})
+Patterns = Annotated[tuple[Pattern, ...], PlainValidator(_patterns), _PATTERNS_SCHEMA]
+PatternsOrAll = Annotated[tuple[Pattern, ...] | None, PlainValidator(_patterns), _PATTERNS_SCHEMA]
+
+
+Resources = Annotated[
+    dict[str, Any], AfterValidator(as_json), WithJsonSchema({"type": "object", "additionalProperties": True})
 ]
 
 
@@ -120,16 +141,10 @@ class FlavorKeys(Strict):
     weight: Number = Field(1, description="Where hubs show it: the highest first.")
     display_name: str = Field("", description="What users read; the flavor's name by default.")
     description: str = Field("", description="What users read below it.")
-    runtime: Runtime | SkipJsonSchema[None] = Field(None, description="Afterwards the server is stopped.")
-    resources: dict[str, JsonValue] = Field({}, description="For hubs and hooks; Outpost only passes it on.")
-
-    @model_validator(mode="before")
-    @classmethod
-    def _can_be_told(cls, data: Any) -> Any:
-        if isinstance(data, dict) and "runtime" in data and data["runtime"] is None:
-            raise _mistake("runtime: must have units, as in {hours: 2}; leave it out for no end")
-        _check_json(data)
-        return data
+    runtime: Runtime = Field(
+        default_factory=Runtime.model_construct, description="Afterwards the server is stopped; none is no end."
+    )
+    resources: Resources = Field({}, description="For hubs and hooks; Outpost only passes it on.")
 
 
 class CreditKeys(BaseModel):
@@ -141,18 +156,10 @@ class CreditKeys(BaseModel):
     grant_value: Duration = Field(0, description="What is added at each grant.")
     grant_interval: Duration = Field(0, description="Seconds between two grants.")
 
-    @model_validator(mode="before")
-    @classmethod
-    def _can_be_told(cls, data: Any) -> Any:
-        _check_json(data)
-        return data
-
-
-def _check_json(data: Any) -> None:
-    try:
-        json.dumps(data, allow_nan=False)
-    except (TypeError, ValueError, RecursionError) as error:
-        raise _mistake(f"cannot be told to hubs as JSON: {error}; put dates in quotes") from None
+    @model_validator(mode="after")
+    def _can_be_told(self) -> CreditKeys:
+        as_json(self.__pydantic_extra__)
+        return self
 
 
 class HubSet(Strict):
@@ -165,7 +172,7 @@ class HubSet(Strict):
 class UserSet(Strict):
     """For which users a choice is."""
 
-    hubs: Patterns | SkipJsonSchema[None] = Field(
+    hubs: PatternsOrAll = Field(
         None, description="Hubs, or hub sets, whose users are meant; those of all hubs by default."
     )
     authentication: dict[str, Patterns] = Field(

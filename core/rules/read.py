@@ -13,7 +13,7 @@ from pydantic_core import ErrorDetails
 
 from core.errors import ConfigError
 from core.model import JsonDict
-from core.rules.form import CreditChoice, CreditFile, FlavorChoice, FlavorFile, Form
+from core.rules.form import CreditChoice, CreditFile, FlavorChoice, FlavorFile, Form, shown
 from core.rules.names import dangling, did_you_mean
 from core.rules.resolve import Choice, Rules, S
 from core.rules.yaml_lines import Document, Path, parse
@@ -102,7 +102,7 @@ def _told(details: ErrorDetails, form: Form) -> tuple[Path, str]:
     if kind == "missing":
         return path, "is missing"
     right = _RIGHT.get(kind)
-    return path, f"must be {right}, not {details['input']!r}" if right else details["msg"]
+    return path, f"must be {right}, not {shown(details['input'])}" if right else details["msg"]
 
 
 _STEPS_OF_NO_KEY = frozenset({"[key]"})

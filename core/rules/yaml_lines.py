@@ -48,11 +48,13 @@ def _walk(node: yaml.Node, path: Path, lines: dict[Path, int], seen: set[int]) -
         return
     seen.add(id(node))
     if isinstance(node, yaml.MappingNode):
+        names = set()
         for key, value in node.value:
             name = key.value if isinstance(key, yaml.ScalarNode) else str(key.tag)
             inner = (*path, name)
-            if inner in lines and name != "<<":
+            if name in names and name != "<<":
                 yield inner
+            names.add(name)
             lines[inner] = key.start_mark.line + 1
             yield from _walk(value, inner, lines, seen)
     elif isinstance(node, yaml.SequenceNode):

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
-from jupyterhub.spawner import SimpleLocalProcessSpawner
+from jupyterhub.spawner import SimpleLocalProcessSpawner, Spawner
 from traitlets import Dict, Unicode
 
 
@@ -94,3 +94,19 @@ class ZooSpawner(SimpleLocalProcessSpawner):  # type: ignore[misc]  # JupyterHub
     async def get_jupyter_server_logs(self) -> list[str]:
         """The last lines of the server."""
         return ["the lion roars", "the lion sleeps"]
+
+
+class IdleSpawner(Spawner):  # type: ignore[misc]  # JupyterHub has no types
+    """Starts nothing: what is left is Outpost's own work."""
+
+    async def start(self) -> str:
+        """There is a server, they say."""
+        return "http://127.0.0.1:1"
+
+    async def poll(self) -> int | None:
+        """It runs as long as nobody stops it."""
+        return 0 if self.api_token == "stopped" else None
+
+    async def stop(self, now: bool = False) -> None:
+        """Now it does not."""
+        self.api_token = "stopped"
