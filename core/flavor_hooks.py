@@ -14,6 +14,7 @@ from core.errors import ConfigError, OutpostError
 from core.hooks import resolve
 from core.model import UNDEFINED_FLAVOR, JsonDict
 from core.rules.form import FlavorKeys, as_json, shown
+from core.rules.wording import told
 
 _NOT_A_NUMBER = "must be a whole number, -1 for no limit or 0 for none"
 
@@ -36,10 +37,9 @@ async def hub_flavors(outpost: JupyterHubOutpost, hub: str) -> JsonDict:
 
 async def undefined_max(outpost: JupyterHubOutpost, hub: str) -> int:
     """``flavors_undefined_max`` for that hub; -1 is no limit. Raises ``ConfigError``."""
-    value = await _ask("flavors_undefined_max", outpost.flavors_undefined_max, hub)
-    if not is_limit(value):
-        raise ConfigError(f"flavors_undefined_max: {_NOT_A_NUMBER}, not {shown(value)}")
-    return int(value)
+    return checked_limit(
+        "flavors_undefined_max", await _ask("flavors_undefined_max", outpost.flavors_undefined_max, hub)
+    )
 
 
 async def user_flavors(outpost: JupyterHubOutpost, hub: str, authentication: JsonDict | None) -> JsonDict | None:
@@ -79,8 +79,14 @@ def checked_flavors(trait: str, value: Any) -> JsonDict:
     return {name: _checked_flavor(trait, name, flavor) for name, flavor in value.items()}
 
 
-def is_limit(value: object) -> bool:
-    """Is it a whole number, and no less than -1?"""
+def checked_limit(trait: str, value: object) -> int:
+    """A limit that can be used. Raises ``ConfigError``."""
+    if not isinstance(value, int) or not _is_limit(value):
+        raise ConfigError(f"{trait}: {_NOT_A_NUMBER}, not {shown(value)}")
+    return value
+
+
+def _is_limit(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value >= -1
 
 
@@ -89,16 +95,15 @@ def _checked_flavor(trait: str, name: Any, flavor: Any) -> JsonDict:
         raise ConfigError(f"{trait}: the name of a flavor must be a string, not {shown(name)}")
     if name == UNDEFINED_FLAVOR:
         raise ConfigError(f"{trait}: the name {name!r} is reserved; use flavors_undefined_max")
-    if is_limit(flavor):
+    if _is_limit(flavor):
         return {"max": flavor}
     if not isinstance(flavor, Mapping):
         raise ConfigError(f"{trait}.{name}: must be a dict or the flavor's max, {_NOT_A_NUMBER}; not {shown(flavor)}")
     try:
         _HookFlavor.model_validate(dict(flavor))
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        key = ".".join([trait, name, *map(str, first["loc"])])
-        raise ConfigError(f"{key}: {first['msg']}") from None
+        path, text = told(error.errors(include_url=False)[0], _HookFlavor)
+        raise ConfigError(f"{'.'.join([trait, name, *map(str, path)])}: {text}") from None
     return deepcopy(dict(flavor))
 
 

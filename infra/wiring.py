@@ -9,13 +9,12 @@ import socket
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from core.flavors import Flavors
-
 from core import logs
 from core.background import Background
 from core.config import JupyterHubOutpost
 from core.config_file import ConfigFile
 from core.errors import ConfigError
+from core.flavors import Flavors
 from core.lifecycle import Lifecycle
 from core.notify import Notifier
 from core.parts import Parts

@@ -15,12 +15,13 @@ from local.services import stop_services
 from local.stack import HUB_CONFIG, OUTPOST_CONFIG, Ports, answers, hub_process, outpost_process
 from local.state import State, StateError
 
+_LAST_PORT = 65535
 _MISTAKE = 2
 _CHILD_ENDED = 1
 _START_SECONDS = 60.0
 _HUB_STOP_SECONDS = 40.0
 """The hub stops its servers meanwhile."""
-_OUTPOST_STOP_SECONDS = 5.0
+_OUTPOST_STOP_SECONDS = 3.0
 """With no server left there is nothing that Outpost's own period of grace is for."""
 _LOOK_SECONDS = 0.2
 
@@ -72,8 +73,6 @@ class Demo:
         self._asked += 1
 
     def _start(self) -> None:
-        if left := end_marked(self._state.mark):
-            _say(f"Ended {left} processes that an earlier demo had left.")
         for process, url in (
             (self._outpost, f"{self._ports.outpost_url}/ping"),
             (self._hub, f"{self._ports.public_url}/hub/health"),
@@ -133,24 +132,37 @@ class Demo:
 def main(argv: list[str] | None = None) -> int:
     """0 after a signal, 1 when a part ended by itself, 2 for a mistake in the arguments."""
     arguments = _parser().parse_args(argv)
-    for port in (arguments.port, arguments.outpost_port):
-        if port and not is_free(port):
-            return _mistake(f"port {port} is in use; choose another one with --port or --outpost-port")
     os.umask(0o077)
     try:
         state = State(arguments.state)
         with state.locked():
-            return Demo(state, Ports.pick(arguments.port, arguments.outpost_port)).run()
+            return _run(state, arguments.port, arguments.outpost_port)
     except StateError as error:
         return _mistake(str(error))
 
 
+def _run(state: State, port: int, outpost_port: int) -> int:
+    if left := end_marked(state.mark):
+        _say(f"Ended {left} processes that an earlier demo had left.")
+    for wanted in (port, outpost_port):
+        if wanted and not is_free(wanted):
+            return _mistake(f"port {wanted} is in use; choose another one with --port or --outpost-port")
+    return Demo(state, Ports.pick(port, outpost_port)).run()
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m local.demo", description=__doc__)
-    parser.add_argument("--port", type=int, default=8000, help="where people log in; 0 is a free one; %(default)s")
-    parser.add_argument("--outpost-port", type=int, default=0, help="Outpost's API; default: a free one")
+    parser.add_argument("--port", type=_port, default=8000, help="where people log in; 0 is a free one; %(default)s")
+    parser.add_argument("--outpost-port", type=_port, default=0, help="Outpost's API; default: a free one")
     parser.add_argument("--state", type=Path, default=Path(".outpost"), help="what is kept; default: %(default)s")
     return parser
+
+
+def _port(text: str) -> int:
+    port = int(text)
+    if not 0 <= port <= _LAST_PORT:
+        raise argparse.ArgumentTypeError(f"{text} is no port")
+    return port
 
 
 def _mistake(message: str) -> int:

@@ -91,7 +91,7 @@ def _or_empty(value: Any) -> Any:
     return {} if value is None else value
 
 
-Limit = Annotated[int, BeforeValidator(_limit), Field(ge=-1)]
+Limit = Annotated[int, BeforeValidator(_limit), WithJsonSchema({"type": "integer", "minimum": -1})]
 Number = Annotated[Any, BeforeValidator(_number), WithJsonSchema({"type": "number"})]
 Duration = Annotated[Any, BeforeValidator(_duration), WithJsonSchema({"type": "number", "minimum": 0})]
 Chosen = Annotated[list[str] | SkipJsonSchema[None], BeforeValidator(_chosen)]

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path as FilePath
-from typing import Any, get_args
 
 import yaml
 from pydantic import BaseModel, ValidationError
-from pydantic_core import ErrorDetails
 
 from core.errors import ConfigError
 from core.model import JsonDict
-from core.rules.form import CreditChoice, CreditFile, FlavorChoice, FlavorFile, Form, shown
-from core.rules.names import dangling, did_you_mean
+from core.rules.form import CreditChoice, CreditFile, FlavorChoice, FlavorFile, Form
+from core.rules.names import dangling
 from core.rules.resolve import Choice, Rules, S
+from core.rules.wording import told
 from core.rules.yaml_lines import Document, Path, parse
 
 
@@ -69,7 +67,7 @@ def rules_of(text: str, form: Form, file: str) -> Rules | None:
     try:
         model = form.model.model_validate(document.data)
     except ValidationError as error:
-        found += [_told(details, form) for details in error.errors(include_url=False)]
+        found += [told(details, form.model) for details in error.errors(include_url=False)]
     if model is None or found:
         raise BrokenRules(_mistakes(found, document, file))
     return _compiled(model, form)
@@ -84,54 +82,6 @@ def _syntax(error: yaml.YAMLError, file: str) -> Mistake:
 def _mistakes(found: list[tuple[Path, str]], document: Document, file: str) -> list[Mistake]:
     unique = dict.fromkeys(found)
     return sorted(Mistake(file, document.line(path), ".".join(map(str, path)), text) for path, text in unique)
-
-
-def _told(details: ErrorDetails, form: Form) -> tuple[Path, str]:
-    """A pydantic error as its place and what would be right."""
-    path: Path = tuple(step for step in details["loc"] if step not in _STEPS_OF_NO_KEY)
-    context = details.get("ctx", {})
-    if "index" in context:
-        path = (*path, context["index"])
-    kind = details["type"]
-    if kind == "rule":
-        return path, details["msg"]
-    if kind == "extra_forbidden":
-        known = _known_keys(path[:-1], form)
-        hint = did_you_mean(str(path[-1]), known) or f"; known are {', '.join(known)}"
-        return path, f"unknown key{hint}"
-    if kind == "missing":
-        return path, "is missing"
-    right = _RIGHT.get(kind)
-    return path, f"must be {right}, not {shown(details['input'])}" if right else details["msg"]
-
-
-_STEPS_OF_NO_KEY = frozenset({"[key]"})
-
-_RIGHT = {
-    "string_type": "text (in quotes, if YAML takes it for something else)",
-    "list_type": "a list",
-    "dict_type": "a mapping of names",
-    "model_type": "a mapping of keys",
-    "bool_type": "true or false",
-}
-
-
-def _known_keys(path: Path, form: Form) -> list[str]:
-    """The keys that the model at ``path`` has."""
-    model: type[BaseModel] = form.model
-    for step in path:
-        fields = {field.alias or name: field.annotation for name, field in model.model_fields.items()}
-        if step in fields:
-            inner = next(_models_in(fields[str(step)]), None)
-            model = inner or model
-    return [field.alias or name for name, field in model.model_fields.items()]
-
-
-def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        yield annotation
-    for inner in get_args(annotation):
-        yield from _models_in(inner)
 
 
 def _compiled(model: FlavorFile | CreditFile, form: Form) -> Rules:

@@ -21,9 +21,13 @@ class Document:
 
     def line(self, path: Path) -> int:
         """The line of ``path``, or of the nearest thing around it that stands in the file itself."""
-        while path and path not in self.lines:
-            path = path[:-1]
-        return self.lines.get(path, 1)
+        found: Path = ()
+        for step in path:
+            inner = next((p for p in ((*found, step), (*found, str(step))) if p in self.lines), None)
+            if inner is None:
+                break
+            found = inner
+        return self.lines.get(found, 1)
 
 
 def parse(text: str) -> Document:

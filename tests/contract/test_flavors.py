@@ -120,7 +120,7 @@ users:
 def test_with_a_file_its_rules_are_in_force_and_a_broken_one_is_reported(
     configured: Configured, tmp_path: Path
 ) -> None:
-    outpost, hub = configured(SMALL)
+    _, hub = configured(SMALL)
     file = tmp_path / "flavors.yaml"
     file.write_text(RULES)
     assert set(hub.http.get("/flavors").json()) == {"small"}

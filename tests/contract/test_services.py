@@ -103,7 +103,12 @@ def test_a_list_item_holds_what_hubs_read(hub: HubCalls) -> None:
 
 
 def test_a_client_cannot_set_what_is_outposts_own(hub: HubCalls) -> None:
-    own: dict[str, Any] = {"status": "stopping", "end_date": "2000-01-01", "start_date": "2000-01-01", "jupyterhub": "hub2"}
+    own: dict[str, Any] = {
+        "status": "stopping",
+        "end_date": "2000-01-01",
+        "start_date": "2000-01-01",
+        "jupyterhub": "hub2",
+    }
     misc = {"name": "b", "start_id": "9", "jupyterhub_name": "hub2", "user": "root", "orm_spawner": {}}
     assert hub.start("a", misc=misc, **own).status_code == 200
     (item,) = hub.services()

@@ -96,7 +96,7 @@ def test_a_port_in_use_is_one_clear_line(tmp_path: Path) -> None:
         demo.process.start()
         assert demo.exit_code() == 2
     assert re.fullmatch(r"outpost demo: port \d+ is in use; .*\n", demo.process.log.read_text())
-    assert not demo.state.exists()
+    assert not marked(demo.mark)
 
 
 def _logged_in(demo: Demo, url: str, password: str) -> Server:

@@ -35,9 +35,7 @@ def try_to(call: object, *args: object, **kwargs: object) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("asynchronous", [False, True], ids=["sync", "async"])
 @pytest.mark.parametrize("step", START_STEPS)
-def test_a_start_that_was_cut_off_ends_right(
-    make: Make, hub_stub: RecordingHub, step: str, asynchronous: bool
-) -> None:
+def test_a_start_that_was_cut_off_ends_right(make: Make, hub_stub: RecordingHub, step: str, asynchronous: bool) -> None:
     outpost = make()
     outpost.start(OUTPOST_FAULT=step)
     with outpost.hub() as hub:
@@ -122,4 +120,3 @@ def test_sigterm_lets_a_start_finish(make: Make) -> None:
         outpost.start()
         assert [s["status"] for s in hub.services()] == ["running"]
         assert hub.stop("a").status_code == 200
-

@@ -15,7 +15,7 @@ STARTS = 400
 MAX = 50
 STOPS = 20
 
-IDLE = 'c.JupyterHubOutpost.spawner_class = "tests.support.zoo.IdleSpawner"\nc.JupyterHubOutpost.log_level = "WARNING"\n'
+IDLE = 'c.JupyterHubOutpost.spawner_class = "tests.support.zoo.IdleSpawner"\nc.JupyterHubOutpost.log_level = "WARN"\n'
 LIMITS = {
     "max": (f'{{"small": {{"max": {MAX}}}}}', f"Only {MAX} servers of the flavor 'small' may run at once"),
     "maxPerUser": (f'{{"small": {{"maxPerUser": {MAX}}}}}', f"You may have only {MAX} servers of the flavor 'small'"),
@@ -53,9 +53,10 @@ def start_all(outposts: list[OutpostProcess], names: list[str]) -> Counter[str]:
 def test_a_limit_holds_under_concurrency(make: Make, limit: str) -> None:
     lines, sentence = CONFIGS[limit]
     outposts = [make(IDLE + lines) for _ in range(PROCESSES)]
-    outposts[0].start()
-    for outpost in outposts[1:]:
-        outpost.start()
+    for outpost in outposts:
+        outpost.launch()
+    for outpost in outposts:
+        outpost.wait()
     answers = start_all(outposts, [f"s{n}" for n in range(STARTS)])
     with outposts[0].hub() as hub:
         assert answers["ok"] == MAX == len(hub.services())

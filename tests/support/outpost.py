@@ -56,8 +56,12 @@ class OutpostProcess:
     def start(self, **env: str) -> OutpostProcess:
         """Start it, and wait until it answers."""
         self.launch(**env)
-        eventually(self._answers, 30, f"Outpost answers\n{self.tail()}")
+        self.wait()
         return self
+
+    def wait(self) -> None:
+        """Wait until it answers."""
+        eventually(self._answers, 30, "Outpost answers")
 
     def launch(self, **env: str) -> None:
         """Start it without waiting."""

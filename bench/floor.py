@@ -1,0 +1,121 @@
+"""The floor: a bare FastAPI application that does for each call only what cannot be left out.
+
+Basic auth, the same number of transactions on the same tables, one Fernet operation. It is served by
+``uvicorn bench.floor:app`` with Outpost's environment.
+"""
+
+from __future__ import annotations
+
+import hmac
+from typing import Annotated, Any
+
+from cryptography.fernet import Fernet
+from fastapi import Depends, FastAPI, HTTPException
+from fastapi.responses import JSONResponse
+from fastapi.security import HTTPBasic, HTTPBasicCredentials
+from sqlalchemy import delete, insert, select, update
+
+from core.threads import in_thread
+from infra.database import Database
+from infra.schema import migrate
+from infra.settings import read_settings
+from infra.tables import hubs, services
+from infra.wiring import utc_now
+
+settings = read_settings()
+database = Database(settings.database_url)
+migrate(database)
+fernet = Fernet(settings.crypt_key.get_secret_value())
+app = FastAPI()
+
+
+def hub(login: Annotated[HTTPBasicCredentials, Depends(HTTPBasic())]) -> str:
+    """Who is calling."""
+    password = settings.hub_passwords.get(login.username, "")
+    if not hmac.compare_digest(password.encode(), login.password.encode()):
+        raise HTTPException(401)
+    return login.username
+
+
+Hub = Annotated[str, Depends(hub)]
+
+
+def _admit(name: str, username: str, token: bytes) -> None:
+    with database.write() as db:
+        if db.scalar(select(hubs.c.name).where(hubs.c.name == username)) is None:
+            db.execute(insert(hubs).values(name=username))
+        now = utc_now()
+        row = {"name": name, "start_id": "0", "jupyterhub_username": username, "jupyterhub_user_id": "0"}
+        db.execute(insert(services).values(**row, status="starting", start_date=now, last_update=now, body=token))
+
+
+def _run(name: str, username: str) -> None:
+    with database.write() as db:
+        db.execute(update(services).where(services.c.name == name).values(status="running", version=1))
+
+
+def _find(name: str, username: str) -> Any:
+    with database.read() as db:
+        mine = (services.c.jupyterhub_username == username) & (services.c.name == name) & (services.c.start_id == "0")
+        return db.execute(select(services).where(mine)).mappings().first()
+
+
+def _mark(row_id: int) -> None:
+    with database.write() as db:
+        db.execute(update(services).where(services.c.id == row_id).values(status="stopping"))
+
+
+def _delete(row_id: int) -> None:
+    with database.write() as db:
+        db.execute(delete(services).where(services.c.id == row_id))
+
+
+def _list(username: str) -> list[dict[str, Any]]:
+    columns = (services.c.name, services.c.start_id, services.c.status, services.c.flavor)
+    with database.read() as db:
+        rows = db.execute(select(*columns).where(services.c.jupyterhub_username == username)).mappings().all()
+    return [dict(row) for row in rows]
+
+
+@app.get("/ping")
+async def ping() -> JSONResponse:
+    """It answers."""
+    return JSONResponse({"ping": "pong!"})
+
+
+@app.post("/services")
+async def start(body: dict[str, Any], username: Hub) -> JSONResponse:
+    """Two transactions, as a start of a Spawner without state has."""
+    await in_thread(_admit, body["name"], username, fernet.encrypt(str(body).encode()))
+    await in_thread(_run, body["name"], username)
+    return JSONResponse({"service": "http://127.0.0.1:1"})
+
+
+@app.get("/services")
+async def list_services(username: Hub) -> JSONResponse:
+    """One transaction."""
+    return JSONResponse(await in_thread(_list, username))
+
+
+@app.get("/services/{name}/{start_id}")
+async def poll(name: str, start_id: str, username: Hub) -> JSONResponse:
+    """One transaction."""
+    row = await in_thread(_find, name, username)
+    fernet.decrypt(row["body"])
+    return JSONResponse({"status": None, "logs": []})
+
+
+@app.delete("/services/{name}/{start_id}")
+async def stop(name: str, start_id: str, username: Hub) -> JSONResponse:
+    """Three transactions: find, mark, delete."""
+    row = await in_thread(_find, name, username)
+    await in_thread(_mark, row["id"])
+    fernet.decrypt(row["body"])
+    await in_thread(_delete, row["id"])
+    return JSONResponse({"logs": []})
+
+
+@app.get("/flavors")
+async def flavors(username: Hub) -> JSONResponse:
+    """One transaction."""
+    return JSONResponse({"services": len(await in_thread(_list, username))})

@@ -1,0 +1,1 @@
+c.JupyterHubOutpost.flavors_undefined_max = 0
