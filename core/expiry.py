@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import logging
+
 from core.ports import Clock, Store, Work
-from core.sweeps import sweep
 from core.threads import in_thread
+
+log = logging.getLogger(__name__)
 
 _BATCH = 200
 
@@ -12,5 +15,9 @@ _BATCH = 200
 async def expire(store: Store, stop_expired: Work, clock: Clock) -> int:
     """One pass over what has expired, and only over that; how many there were."""
     found = await in_thread(store.expired, clock(), _BATCH)
-    await sweep(found, stop_expired, "expiry")
+    for service_id in found:
+        try:
+            await stop_expired(service_id)
+        except Exception:  # one row's trouble is its own
+            log.exception("the service with id %d could not be stopped at its end", service_id)
     return len(found)

@@ -203,11 +203,11 @@ class Lifecycle:
         return await in_thread(self._parts.store.swap, service, status=Status.STOPPING, failure=failure, attempts=0)
 
     async def expire(self, service_id: int) -> None:
-        """Stop a service whose end date has passed. Safe to repeat and to overlap."""
+        """Have a service stopped whose end date has passed. Safe to repeat and to overlap."""
         service = await in_thread(self._parts.store.load, service_id)
         now = self._parts.clock()
         if service is None or service.status is not Status.RUNNING or not service.end_date or service.end_date > now:
             return
         hide(secrets_of(service.body, service.inputs))
         log.info("%s - its run time is over", service.identity)
-        await self.stop(service.identity, {}, wait=True)
+        await self.stop(service.identity, {}, wait=False)

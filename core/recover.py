@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from core.ports import Clock, Store, Work
-from core.sweeps import sweep
+from core.ports import Clock, Dispatcher, Store
 from core.threads import in_thread
 
 _BATCH = 200
 
 
-async def recover(store: Store, carry_on: Work, clock: Clock, pending_grace: timedelta) -> int:
+async def recover(store: Store, dispatcher: Dispatcher, clock: Clock, pending_grace: timedelta) -> int:
     """One pass: starts nobody took, starts whose process died, stops that are due again; how many there were.
 
-    A wake-up that has not come within ``pending_grace`` is taken for lost.
+    They are only handed on, so that one that hangs does not hold up the next pass. A wake-up that has not come
+    within ``pending_grace`` is taken for lost.
     """
     now = clock()
     found = await in_thread(store.unattended, now, now - pending_grace, _BATCH)
-    await sweep(found, carry_on, "recovery")
+    await dispatcher.wake(found)
     return len(found)

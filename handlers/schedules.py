@@ -31,7 +31,7 @@ def schedules(outpost: Outpost) -> list[Schedule]:
     store, lifecycle, clock = outpost.store, outpost.lifecycle, outpost.clock
     lease = outpost.settings.lease_seconds
     grace = timedelta(seconds=lease)
-    jobs = [Schedule("recover", lease / 3, lambda: recover(store, lifecycle.carry_on, clock, grace))]
+    jobs = [Schedule("recover", lease / 3, lambda: recover(store, outpost.dispatcher, clock, grace))]
     if outpost.settings.check_enddates:
         seconds = outpost.settings.check_enddates_seconds
         jobs.append(Schedule("expire", seconds, lambda: expire(store, lifecycle.expire, clock)))

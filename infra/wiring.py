@@ -18,7 +18,7 @@ from core.flavors import Flavors
 from core.lifecycle import Lifecycle
 from core.notify import Notifier
 from core.parts import Parts
-from core.ports import Clock
+from core.ports import Clock, Dispatcher
 from core.rules import CREDITS, RuleFile
 from infra.crypto import Sealer
 from infra.database import Database
@@ -47,6 +47,7 @@ class Outpost:
     credit_file: RuleFile
     flavors: Flavors
     lifecycle: Lifecycle
+    dispatcher: Dispatcher
     background: Background
     clock: Clock
     owner: str
@@ -101,6 +102,7 @@ def build(settings: Settings, clock: Clock = utc_now) -> Outpost:
         credit_file=credit_file,
         flavors=flavors,
         lifecycle=lifecycle,
+        dispatcher=dispatcher,
         background=background,
         clock=clock,
         owner=owner,

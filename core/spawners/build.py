@@ -15,7 +15,6 @@ from core.errors import BadTrait
 from core.logs import service_logger
 from core.model import JsonDict, Service
 from core.spawners.adapter import StatelessSpawner, stateless
-from core.spawners.remote import constructor_arguments
 from core.spawners.resolve import spawner_class
 
 
@@ -34,6 +33,8 @@ async def spawner_of(service: Service, outpost: JupyterHubOutpost) -> AsyncItera
 
 def build(service: Service, outpost: JupyterHubOutpost) -> StatelessSpawner:
     """A new Spawner object; ``misc`` goes before the configuration."""
+    from core.spawners.remote import constructor_arguments  # JupyterHub: only where a Spawner is driven
+
     made: Any = stateless(spawner_class(outpost.spawner_class))
     log = service_logger(str(service.identity))
     overrides = _overrides(made, service.body.misc, outpost.config, log)
@@ -50,6 +51,8 @@ def build(service: Service, outpost: JupyterHubOutpost) -> StatelessSpawner:
 
 def _overrides(made: Any, misc: JsonDict, config: Config, log: Any) -> JsonDict:
     """The part of ``misc`` that this Spawner is configurable by. Hubs send keys meant for other classes too."""
+    if not misc:
+        return {}
     traits = made.class_traits(config=True)
     ignored = sorted(misc.keys() - traits.keys() - {"internal_ssl"})
     if ignored:

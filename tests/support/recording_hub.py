@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import ssl
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
@@ -20,7 +21,9 @@ class Told(NamedTuple):
 class RecordingHub:
     """A real HTTP server on loopback in a thread. ``status`` is what it answers; 0 hangs up."""
 
-    def __init__(self) -> None:
+    def __init__(self, tls: ssl.SSLContext | None = None) -> None:
+        self.delay_seconds = 0.0
+        self._closing = threading.Event()
         self.calls: list[Told] = []
         self.status = 200
         recording = self
@@ -28,6 +31,8 @@ class RecordingHub:
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers.get("content-length", "0")))
+                if recording.delay_seconds:
+                    recording._closing.wait(recording.delay_seconds)
                 if recording.status == 0:
                     self.connection.close()
                     return
@@ -41,7 +46,10 @@ class RecordingHub:
                 """Not on stderr."""
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
+        if tls is not None:
+            self._server.socket = tls.wrap_socket(self._server.socket, server_side=True)
+        self._server.handle_error = lambda *_: None  # type: ignore[method-assign]  # clients that hang up are no news
+        self.url = f"http{'s' if tls else ''}://127.0.0.1:{self._server.server_address[1]}"
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
 
     def __enter__(self) -> RecordingHub:
@@ -51,6 +59,7 @@ class RecordingHub:
     def __exit__(
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._closing.set()
         self._server.shutdown()
         self._server.server_close()
         self._thread.join()

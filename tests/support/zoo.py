@@ -73,10 +73,12 @@ class ZooSpawner(SimpleLocalProcessSpawner):  # type: ignore[misc]  # JupyterHub
         return status
 
     async def stop(self, now: bool = False) -> None:
-        """Stop the process, unless ``stop`` raises once, raises or hangs."""
+        """Stop the process, unless ``stop`` raises, raises once or hangs."""
         how, note = self.option("stop"), self.folder / f"stopped-{self.mark}"
         if how == "raises" and not self.is_closing:
             raise RuntimeError("the tiger does not want to go")
+        if how == "hangs" and not self.is_closing:
+            await asyncio.sleep(3600)
         if how == "raises once" and not note.exists():
             note.touch()
             raise RuntimeError("the tiger does not want to go yet")
