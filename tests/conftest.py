@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,21 +13,13 @@ from tests.support.recording_hub import RecordingHub
 
 
 @pytest.fixture(scope="session")
-def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[postgresql.Cluster]:
+def cluster() -> Iterator[postgresql.Cluster]:
     """A PostgreSQL server. Where none is installed the test is skipped, unless the checks require it."""
     if postgresql.programs() is None and not postgresql.REQUIRED:
         pytest.skip("no PostgreSQL server is installed here; .ci/run installs one and runs this")
-    folder = tmp_path_factory.mktemp("postgresql")
-    _let_other_users_pass(folder)
-    with postgresql.cluster(folder) as running:
+    # Not below pytest's folder, which is closed to everybody else: PostgreSQL does not run as root.
+    with tempfile.TemporaryDirectory() as folder, postgresql.cluster(Path(folder)) as running:
         yield running
-
-
-def _let_other_users_pass(folder: Path) -> None:
-    """pytest's folders are closed to everybody else, but PostgreSQL does not run as root."""
-    for parent in (folder, *folder.parents):
-        if parent.stat().st_uid == folder.stat().st_uid and parent != Path("/"):
-            parent.chmod(parent.stat().st_mode | 0o011)
 
 
 @pytest.fixture

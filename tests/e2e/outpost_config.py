@@ -30,3 +30,4 @@ class ObedientSpawner(SimpleLocalProcessSpawner):  # type: ignore[misc]  # Jupyt
 
 
 c.JupyterHubOutpost.spawner_class = ObedientSpawner
+c.JupyterHubOutpost.flavors = {"brief": {"max": 5, "display_name": "a few seconds", "runtime": {"seconds": 5}}}

@@ -28,7 +28,11 @@ class Stack:
         self.ports = Ports.pick()
         self._passwords = {HUB_NAME: self.state.secrets.outpost_password, OTHER_HUB: secrets.token_hex(8)}
         token = secrets.token_hex(16)
-        logins = {"usernames": ";".join(self._passwords), "passwords": ";".join(self._passwords.values())}
+        logins = {
+            "usernames": ";".join(self._passwords),
+            "passwords": ";".join(self._passwords.values()),
+            "JUPYTERHUB_CHECK_ENDDATES_SLEEP_TIMER": "1",
+        }
         self.outpost = outpost_process(self.state, self.ports, _HERE / "outpost_config.py", logins)
         self.hub = hub_process(self.state, self.ports, _HERE / "jupyterhub_config.py", {"TESTER_TOKEN": token})
         self.api = Hub(self.ports.public_url, token)

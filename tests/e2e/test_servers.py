@@ -26,6 +26,7 @@ def test_a_server_starts_computes_and_stops(stack: Stack, name: str, asynchronou
     assert kernel.run("6*7") == "42"
     assert kernel.run("6*7", BINARY) == "42"
     assert stack.listed(server)
+    assert server.processes()
     server.stop()
     assert re.search(f"DELETE /services/{server.name}/.* {202 if asynchronous else 200}", outpost_said())
     server.assert_gone()

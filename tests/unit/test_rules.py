@@ -10,7 +10,7 @@ from pathlib import Path
 import jsonschema  # type: ignore[import-untyped]  # it comes without types
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.errors import ConfigError
@@ -152,6 +152,7 @@ def test_credits_have_the_same_form_with_their_own_keys() -> None:
     assert mistakes("credits:\n  c: {since: 2024-01-01}", CREDITS)[0].startswith("2 credits.c: cannot be told to hubs")
 
 
+@settings(deadline=None)
 @given(st.text(max_size=40) | st.binary(max_size=40).map(lambda b: b.decode("latin-1")))
 def test_no_text_raises_anything_but_mistakes(text: str) -> None:
     for form in (FLAVORS, CREDITS):
@@ -169,6 +170,7 @@ JSON = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(st.fixed_dictionaries({"flavors": JSON}, optional={"hubs": JSON, "users": JSON}))
 def test_no_shape_raises_anything_but_mistakes(data: object) -> None:
     with suppress(BrokenRules):

@@ -1,0 +1,203 @@
+"""What the store promises, on both databases."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from alembic.script import ScriptDirectory
+from cryptography.fernet import Fernet
+from sqlalchemy import URL, Insert, LargeBinary, String, cast, insert, literal, select, text, update
+
+from core.errors import ConfigError, ServiceExists, ServiceNotFound, StoreUnavailable, Unreadable
+from core.model import Body, Identity, Inputs, NewService, Status
+from core.ports import Lease
+from infra import schema
+from infra.crypto import Sealer
+from infra.database import Database
+from infra.store import SqlStore
+from infra.tables import UtcDateTime, hubs, services
+
+NOW = datetime(2030, 1, 1, tzinfo=UTC)
+HOUR = timedelta(hours=1)
+SEALER = Sealer(Fernet.generate_key().decode())
+
+
+def a_service(name: str = "a", hub: str = "hub", **env: str) -> NewService:
+    """A service that asks to be admitted."""
+    inputs = Inputs(certs={"keyfile": "PEM"}, auth_state={"token": "x"})
+    return NewService(Identity(hub, name, "0"), "small", Body(env=env, misc={"a": [1]}), inputs)
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgresql)])
+def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
+    """A new database with the present schema."""
+    url = URL.create("sqlite", database=str(tmp_path / "store.sqlite"))
+    if request.param == "postgresql":
+        cluster = request.getfixturevalue("cluster")
+        env: Mapping[str, str] = cluster.create_database(f"t{uuid.uuid4().hex}")
+        url = URL.create("postgresql+pg8000", "outpost", "", "127.0.0.1", cluster.port, env["SQL_DATABASE"])
+    made = Database(url)
+    schema.migrate(made)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def store(database: Database) -> SqlStore:
+    """A store whose clock stands still."""
+    return SqlStore(database, SEALER, lambda: NOW)
+
+
+def test_a_service_comes_back_as_it_was_stored(store: SqlStore) -> None:
+    admitted = store.admit(a_service(JUPYTERHUB_USER_ID="7"), lease=Lease("me", NOW))
+    assert store.find(admitted.identity) == store.load(admitted.id) == admitted
+    assert admitted.status is Status.STARTING
+    running = store.swap(
+        admitted, status=Status.RUNNING, state={"pid": 1}, start_response="http://x:1", end_date=NOW, inputs=Inputs()
+    )
+    assert running is not None
+    assert store.load(admitted.id) == running
+    assert (running.state, running.start_response, running.end_date) == ({"pid": 1}, "http://x:1", NOW)
+
+
+def test_an_identity_is_admitted_once(store: SqlStore) -> None:
+    store.admit(a_service())
+    with pytest.raises(ServiceExists):
+        store.admit(a_service())
+    store.admit(a_service(hub="another"))
+
+
+def test_who_comes_second_changes_nothing(store: SqlStore) -> None:
+    seen = store.admit(a_service())
+    assert store.swap(seen, status=Status.STARTING) is not None
+    assert store.swap(seen, status=Status.STOPPING) is None
+    assert store.delete(seen) is False
+    assert store.status(seen.id) is Status.STARTING
+
+
+def test_what_is_gone_is_not_found(store: SqlStore) -> None:
+    service = store.admit(a_service())
+    assert store.delete(service) is True
+    assert store.load(service.id) is None
+    assert store.status(service.id) is None
+    with pytest.raises(ServiceNotFound):
+        store.find(service.identity)
+
+
+def test_nothing_secret_is_stored_readable(store: SqlStore, database: Database) -> None:
+    store.admit(a_service(JUPYTERHUB_API_TOKEN="the-token"))
+    with database.read() as db:
+        row = str(db.execute(text("SELECT * FROM service")).all())
+    assert "the-token" not in row
+    assert "PEM" not in row
+
+
+def test_a_row_that_no_key_opens_is_named_and_lists_go_on(store: SqlStore, database: Database) -> None:
+    service = store.admit(a_service())
+    other_key = SqlStore(database, Sealer(Fernet.generate_key().decode()), lambda: NOW)
+    with pytest.raises(Unreadable, match="service hub/a/0: "):
+        other_key.find(service.identity)
+    assert [s.identity for s in other_key.list_hub("hub")] == [service.identity]
+
+
+def test_usage_counts_what_is_not_stopping_by_hub_user_and_flavor(store: SqlStore) -> None:
+    for number in range(3):
+        store.admit(a_service(f"s{number}", JUPYTERHUB_USER_ID=str(number % 2)))
+    stopping = store.admit(a_service("stopping", JUPYTERHUB_USER_ID="0"))
+    store.swap(stopping, status=Status.STOPPING)
+    store.admit(a_service(hub="another"))
+    usage = store.usage("hub", "0")
+    assert (usage.hub, usage.user, usage.user_total) == ({"small": 3}, {"small": 2}, 2)
+    assert store.usage("hub").hub == {"small": 3}
+    assert store.usage("nobody").hub == {}
+
+
+def test_unattended_is_what_nobody_carries_on(store: SqlStore) -> None:
+    rows = {name: store.admit(a_service(name)) for name in ("fresh", "taken", "lost", "due", "later", "running")}
+    store.swap(rows["taken"], status=Status.STARTING, lease_owner="x", lease_until=NOW + HOUR)
+    store.swap(rows["lost"], status=Status.STARTING, lease_owner="x", lease_until=NOW - HOUR)
+    store.swap(rows["due"], status=Status.STOPPING, retry_at=NOW - HOUR)
+    store.swap(rows["later"], status=Status.STOPPING, retry_at=NOW + HOUR)
+    store.swap(rows["running"], status=Status.RUNNING)
+    assert store.unattended(NOW, NOW - HOUR, 10) == [rows["lost"].id, rows["due"].id]
+    assert store.unattended(NOW, NOW, 10) == [rows["fresh"].id, rows["lost"].id, rows["due"].id]
+
+
+def test_a_lease_is_extended_by_its_owner_only(store: SqlStore) -> None:
+    service = store.admit(a_service(), lease=Lease("me", NOW))
+    assert store.extend_lease(service.id, "me", NOW + HOUR) is True
+    assert store.extend_lease(service.id, "you", NOW + HOUR) is False
+    assert store.swap(service, status=Status.RUNNING) is not None, "a heartbeat disturbs no swap"
+
+
+def test_one_replica_has_a_tick_until_its_lease_is_over(store: SqlStore) -> None:
+    assert store.take_tick("job", "me", NOW, NOW + HOUR) is True
+    assert store.take_tick("job", "you", NOW, NOW + HOUR) is False
+    assert store.take_tick("another job", "you", NOW, NOW + HOUR) is True
+    assert store.take_tick("job", "me", NOW, NOW + HOUR) is True
+    assert store.take_tick("job", "you", NOW + HOUR, NOW + 2 * HOUR) is True
+
+
+def running_services(number: int) -> Insert:
+    """The statement that inserts so many of them."""
+    numbers = select(literal(1).label("n")).cte(recursive=True)
+    numbers = numbers.union_all(select(numbers.c.n + 1).where(numbers.c.n < number))
+    values: dict[Any, Any] = {
+        services.c.name: cast(numbers.c.n, String),
+        services.c.jupyterhub_username: literal("hub"),
+        services.c.status: literal(Status.RUNNING.value),
+        services.c.start_date: literal(NOW, UtcDateTime),
+        services.c.last_update: literal(NOW, UtcDateTime),
+        services.c.body: literal(b"", LargeBinary),
+    }
+    return insert(services).from_select(list(values), select(*values.values()))
+
+
+def test_an_expiry_sweep_over_100_000_services_reads_an_index(store: SqlStore, database: Database) -> None:
+    with database.write() as db:
+        db.execute(insert(hubs).values(name="hub"))
+        db.execute(running_services(100_000))
+        db.execute(update(services).where(services.c.id % 2 == 0).values(end_date=NOW + HOUR))
+        db.execute(update(services).where(services.c.id <= 10).values(end_date=NOW - HOUR))
+        db.execute(text("ANALYZE"))
+    assert len(store.expired(NOW, 200)) == 10
+    explain = "EXPLAIN QUERY PLAN" if database.is_sqlite else "EXPLAIN"
+    query = "SELECT id FROM service WHERE status = 'running' AND end_date <= '2030-01-01' ORDER BY end_date LIMIT 200"
+    with database.read() as db:
+        plan = str(db.execute(text(f"{explain} {query}")).all())
+    assert "service_end_date" in plan
+
+
+def test_the_revisions_the_code_knows_are_the_migrations_there_are() -> None:
+    scripts = ScriptDirectory(str(Path(schema.__file__).parent / "migrations"))
+    assert tuple(script.revision for script in reversed(list(scripts.walk_revisions()))) == schema.REVISIONS
+
+
+def test_a_database_of_a_newer_outpost_is_left_alone(database: Database) -> None:
+    with database.write() as db:
+        db.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    assert schema.schema_state(database) == "newer"
+    with pytest.raises(ConfigError, match="newer Outpost"):
+        schema.migrate(database)
+
+
+def test_the_migrated_schema_is_that_of_the_tables(database: Database) -> None:
+    from alembic.autogenerate import compare_metadata
+    from alembic.migration import MigrationContext
+
+    from infra.tables import metadata
+
+    with database.read() as db:
+        assert compare_metadata(MigrationContext.configure(db), metadata) == []
+
+
+def test_without_a_database_the_error_says_so() -> None:
+    away = Database(URL.create("postgresql+pg8000", "u", "secret-password", "127.0.0.1", 1, "d"))
+    with pytest.raises(StoreUnavailable, match="does not answer") as caught:
+        SqlStore(away, SEALER, lambda: NOW).list_hub("hub")
+    assert "secret-password" not in str(caught.value)
