@@ -22,8 +22,9 @@ from infra.wiring import Outpost, build
 
 log = logging.getLogger(__name__)
 
-GRACE_SECONDS = 20
-"""How long requests and starts may go on after SIGTERM; below Kubernetes's 30 seconds."""
+REQUESTS_GRACE_SECONDS = 15
+TASKS_GRACE_SECONDS = 10
+"""How long requests, and then starts in the background, may go on after SIGTERM; together below Kubernetes's 30."""
 
 _MISTAKE = 2
 _NO_DATABASE = 1
@@ -71,7 +72,7 @@ def serve(outpost: Outpost, host: str, port: int) -> None:
         host=host,
         port=port,
         log_config=None,
-        timeout_graceful_shutdown=GRACE_SECONDS,
+        timeout_graceful_shutdown=REQUESTS_GRACE_SECONDS,
         server_header=False,
     )
     uvicorn.Server(config).run()
@@ -82,7 +83,7 @@ def check_start_up(outpost: Outpost) -> None:
     from core.spawners.resolve import spawner_class
 
     spawner_class(outpost.config().spawner_class)
-    problems = check_config.problems()
+    problems = check_config.problems(outpost.config())
     if problems:
         raise ConfigError("; ".join(problems))
 
@@ -97,7 +98,7 @@ def _lifespan(outpost: Outpost) -> Callable[[FastAPI], AbstractAsyncContextManag
             for job in jobs:
                 job.cancel()
             await asyncio.gather(*jobs, return_exceptions=True)
-            cut = await outpost.background.drain(GRACE_SECONDS)
+            cut = await outpost.background.drain(TASKS_GRACE_SECONDS)
             if cut:
                 log.warning("%d tasks did not end in time; recover finds what they left", cut)
             outpost.database.close()

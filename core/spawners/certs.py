@@ -13,13 +13,23 @@ from core.model import Inputs
 
 def folder_of(mark: str) -> Path:
     """Where the certificates of the start with that mark are."""
-    return Path(tempfile.gettempdir()) / f"outpost-{os.getuid()}" / mark
+    return _base() / mark
+
+
+def _base() -> Path:
+    return Path(tempfile.gettempdir()) / f"outpost-{os.getuid()}"
 
 
 def write(mark: str, inputs: Inputs) -> tuple[dict[str, str], dict[str, str]]:
-    """Write certificates and trust bundles, mode 0600; the paths of both by name."""
+    """Write certificates and trust bundles, mode 0600; the paths of both by name.
+
+    Raises ``PermissionError`` when another user has made Outpost's folder in the shared temporary one.
+    """
+    _base().mkdir(mode=0o700, exist_ok=True)
+    if _base().is_symlink() or _base().stat().st_uid != os.getuid():
+        raise PermissionError(f"{_base()} belongs to another user; certificates are not written there")
     folder = folder_of(mark)
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    folder.mkdir(mode=0o700, exist_ok=True)
     return _write_all(folder, inputs.certs), _write_all(folder, inputs.trust_bundles)
 
 
