@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from typing import Any
 from urllib.parse import urlsplit
 
 from core.config import JupyterHubOutpost
 from core.errors import StartFailed, StopFailed
 from core.hooks import resolve
-from core.model import Inputs, Service
+from core.model import Inputs, JsonDict, Service
 from core.spawners import certs
 from core.spawners.adapter import StatelessSpawner
 
@@ -47,6 +48,16 @@ async def start(spawner: Any, inputs: Inputs) -> Any:
         spawner._spawn_pending = spawner._start_pending = False
         if inputs.certs:
             certs.remove_unused(spawner.mark, spawner.cert_paths)
+
+
+def state_of(spawner: StatelessSpawner) -> JsonDict:
+    """What the next object needs to know. Raises ``StartFailed`` when it could not be stored as JSON."""
+    state = spawner.save_state()
+    try:
+        json.dumps(state)
+    except (TypeError, ValueError) as error:
+        raise StartFailed(f"The Spawner's get_state() does not return JSON: {error}") from None
+    return state
 
 
 async def response_of(spawner: Any, returned: Any, outpost: JupyterHubOutpost) -> str:

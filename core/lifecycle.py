@@ -19,6 +19,7 @@ from core.hooks import resolve
 from core.model import Identity, Inputs, JsonDict, NewService, Service, Status
 from core.parts import Parts
 from core.redact import hide, secrets_of
+from core.spawners.adapter import OWN_STATE
 from core.spawners.build import spawner_of
 from core.starting import Start
 from core.stopping import Stopper
@@ -111,20 +112,25 @@ class Lifecycle:
         is_starting = service.status is Status.STARTING
         if is_starting and (outpost.poll_requires_state or not service.state):
             return Polled(None)
-        known = service.state.get("_outpost", {}).get(_EXIT_CODE)
+        known = (service.state.get(OWN_STATE) or {}).get(_EXIT_CODE)
         if known is not None and not collect_logs:
             return Polled(known)
         try:
             async with spawner_of(service, outpost) as spawner:
                 status = await (spawner.poll_starting() if is_starting else driving.poll(spawner))
                 if known is None and status is not None and not is_starting:
-                    spawner.notes[_EXIT_CODE] = status
-                    await in_thread(self._parts.store.swap, service, state=spawner.save_state())
+                    await self._remember_exit(service, status)
                 logs = await driving.logs(spawner) if collect_logs or status is not None else []
         except Exception:  # unreachable infrastructure is no evidence that a server ended
             log.exception("%s - could not be polled", service.identity)
             return Polled(None)
         return Polled(status if known is None else known, logs)
+
+    async def _remember_exit(self, service: Service, status: int) -> None:
+        """Only the first poll after a process has ended can learn its exit code; later ones tell it too."""
+        notes = service.state.get(OWN_STATE) or {}
+        state = service.state | {OWN_STATE: notes | {_EXIT_CODE: status}}
+        await in_thread(self._parts.store.swap, service, state=state)
 
     async def stop(
         self, identity: Identity, auth_state: dict[str, str], wait: bool, collect_logs: bool = False

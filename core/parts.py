@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import Protocol
+from typing import Protocol, Unpack
 
 from core.config import JupyterHubOutpost
+from core.errors import StoreUnavailable
 from core.flavors import Limits
 from core.model import JsonDict, Service, Status
 from core.notify import Notifier
-from core.ports import Clock, Dispatcher, Lease, Store
+from core.ports import Changes, Clock, Dispatcher, Lease, Store
 from core.threads import in_thread
 
 BEAT_SECONDS = 1.0
@@ -24,6 +25,9 @@ class LimitsOf(Protocol):
     """What applies to one start; raises ``NotAllowed``."""
 
     def __call__(self, hub: str, flavor: str | None, authentication: JsonDict | None) -> Awaitable[Limits]: ...
+
+
+_PATIENCE_SECONDS = (0.5, 1, 2, 4, 8, 15, 30)
 
 
 @dataclass(frozen=True)
@@ -52,6 +56,28 @@ class Parts:
             self.store.swap, service, status=status, lease_owner=owner, lease_until=until, retry_at=None
         )
 
+    async def swap_patiently(self, service: Service, **changes: Unpack[Changes]) -> Service | None:
+        """A swap that outlasts a database that is away for a minute, for what must not be done again.
+
+        Raises ``StoreUnavailable`` when it stays away.
+        """
+        for pause in _PATIENCE_SECONDS:
+            try:
+                swapped = await in_thread(self.store.swap, service, **changes)
+            except StoreUnavailable:
+                await asyncio.sleep(pause)
+            else:
+                return swapped or await self._own_swap(service, changes)
+        return await in_thread(self.store.swap, service, **changes)
+
+    async def _own_swap(self, service: Service, changes: Changes) -> Service | None:
+        """The row, if an earlier try has changed it although its answer was lost."""
+        current = await in_thread(self.store.load, service.id)
+        if current is None or current.version != service.version + 1:
+            return None
+        expected = replace(service, **changes, version=current.version, last_update=current.last_update)
+        return current if current == replace(expected, lease_until=current.lease_until) else None
+
     def may_take(self, service: Service) -> bool:
         """Is nobody else carrying the row on?"""
         return service.lease_until is None or service.lease_until <= self.clock()
@@ -70,10 +96,11 @@ class Parts:
         extend_at = self.clock()
         while True:
             await asyncio.sleep(BEAT_SECONDS)
-            if self.clock() >= extend_at:
-                owner, until = self.lease()
-                extend_at = self.clock() + self.lease_time / 4
-                if not await in_thread(self.store.extend_lease, service.id, owner, until):
+            with suppress(StoreUnavailable):  # while the database is away, nobody else can take the row either
+                if self.clock() >= extend_at:
+                    owner, until = self.lease()
+                    if not await in_thread(self.store.extend_lease, service.id, owner, until):
+                        return
+                    extend_at = self.clock() + self.lease_time / 4
+                if await in_thread(self.store.status, service.id) != service.status:
                     return
-            if await in_thread(self.store.status, service.id) != service.status:
-                return

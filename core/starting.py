@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 
 from core import driving
-from core.errors import StartCancelled, StopFailed
+from core.errors import StartCancelled, StartFailed, StoreUnavailable
 from core.faults import fault_point
 from core.logs import service_logger
 from core.model import Service, Status
@@ -66,7 +67,7 @@ class Start:
     async def _drive(self, spawner: Any) -> str:
         inputs = self._service.inputs
         await driving.prepare(spawner, self._service)
-        if state := spawner.save_state():
+        if state := driving.state_of(spawner):
             await self._swap(state=state)
         fault_point("start:before-spawn")
         progress_ended = self._parts.notifier.follow_progress(self._service, spawner.progress())
@@ -79,7 +80,7 @@ class Start:
         end_date = self._parts.clock() + timedelta(seconds=inputs.runtime) if inputs.runtime else None
         await self._swap(
             status=Status.RUNNING,
-            state=spawner.save_state(),
+            state=driving.state_of(spawner),
             start_response=response,
             inputs=inputs.after_start(),
             end_date=end_date,
@@ -89,7 +90,7 @@ class Start:
         return response
 
     async def _swap(self, **changes: Any) -> None:
-        swapped = await in_thread(self._parts.store.swap, self._service, **changes)
+        swapped = await self._parts.swap_patiently(self._service, **changes)
         if swapped is None:
             raise self._cancelled()
         self._service = swapped
@@ -101,15 +102,19 @@ class Start:
         """Take away what the start has made, and the row."""
         if not isinstance(error, StartCancelled):
             self._log.warning("start failed", exc_info=error)
-        stopping = await self._stopping_row(spawner, error)
-        if stopping is None:
-            return
-        if spawner is None:  # it could not even be built, so it has made nothing
-            await self._stopper.finish(stopping)
-            return
         try:
-            await self._stopper.run(stopping, spawner)
-        except StopFailed as left:
+            stopping = await self._stopping_row(spawner, error)
+        except StoreUnavailable as away:
+            self._log.warning("the failed start is recorded by recovery: %s", away)
+            stopping = None
+        try:
+            if stopping is not None and spawner is not None:
+                await self._stopper.run(stopping, spawner)
+            elif stopping is not None:  # the Spawner could not even be built, so it has made nothing
+                await self._stopper.finish(stopping)
+            elif spawner is not None:  # nobody else knows what this object has made
+                await driving.stop(spawner)
+        except Exception as left:  # noqa: BLE001  # the start's own error is the one to tell
             self._log.warning("after the failed start: %s", left)
 
     async def _stopping_row(self, spawner: Any, error: Exception) -> Service | None:
@@ -120,7 +125,8 @@ class Start:
             failure = redact(sentence(error))
         changes: dict[str, Any] = {"lease_owner": owner_until.owner, "lease_until": owner_until.until}
         if spawner is not None:
-            changes["state"] = spawner.save_state()
+            with suppress(StartFailed):
+                changes["state"] = driving.state_of(spawner)
         if failure:
             changes["failure"] = failure
         swapped = await in_thread(parts.store.swap, self._service, status=Status.STOPPING, attempts=0, **changes)

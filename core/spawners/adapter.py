@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 else:
     SpawnerBase = object
 
-_OWN_STATE = "_outpost"
+OWN_STATE = "_outpost"
 """The key of Outpost's own notes beside the Spawner's in a stored state."""
 
 _OTHER_MACHINE = frozenset({"JUPYTERHUB_SSL_KEYFILE", "JUPYTERHUB_SSL_CERTFILE", "JUPYTERHUB_SSL_CLIENT_CA"})
@@ -79,12 +79,12 @@ class StatelessSpawner(SpawnerBase):
     def save_state(self) -> JsonDict:
         """What the next object needs to find this server again, as JSON."""
         state = dict(self.get_state())
-        return state | {_OWN_STATE: dict(self.notes)} if self.notes else state
+        return state | {OWN_STATE: dict(self.notes)} if self.notes else state
 
     def restore_state(self, state: JsonDict) -> None:
         """Take up what an earlier object saved."""
-        self.notes = dict(state.get(_OWN_STATE) or {})
-        self.load_state({key: value for key, value in state.items() if key != _OWN_STATE})
+        self.notes = dict(state.get(OWN_STATE) or {})
+        self.load_state({key: value for key, value in state.items() if key != OWN_STATE})
 
     async def poll_starting(self) -> int | None:
         """Poll while another object is still starting the server: what is not there yet has not ended."""

@@ -149,6 +149,7 @@ def test_an_identity_whose_server_has_ended_is_replaced(hub: HubCalls, outpost: 
     hub.start("a")
     (server,) = servers_in(outpost.folder)
     server.kill()
+    eventually(lambda: servers_in(outpost.folder) == [])
     assert hub.start("a").status_code == 200
     assert len(hub.services()) == len(servers_in(outpost.folder)) == 1
     assert hub.poll("a").json()["status"] is None
@@ -238,6 +239,20 @@ def test_a_start_that_hangs_ends_with_its_time(hub: HubCalls, outpost: OutpostPr
     assert answer.json()["args"] == ["The server did not start within 1 seconds"]
     assert hub.services() == []
     assert servers_in(outpost.folder) == []
+
+
+def test_a_state_that_is_no_json_fails_the_start_and_leaves_nothing(hub: HubCalls, outpost: OutpostProcess) -> None:
+    answer = hub.start("a", user_options={"state": "no JSON"})
+    assert answer.status_code == 419
+    assert answer.json()["args"][0].startswith("The Spawner's get_state() does not return JSON: ")
+    assert hub.services() == []
+    assert servers_in(outpost.folder) == []
+
+
+def test_a_state_of_5_megabytes_is_kept(hub: HubCalls) -> None:
+    assert hub.start("a", user_options={"state": "large"}).status_code == 200
+    assert hub.poll("a").json()["status"] is None
+    assert hub.stop("a").status_code == 200
 
 
 def test_an_asynchronous_start_that_fails_is_told_to_the_hub(hub: HubCalls, hub_stub: RecordingHub) -> None:

@@ -79,8 +79,12 @@ class Stack:
         eventually(lambda: not self.listed(server), 15, f"Outpost lists no {server.name!r}")
 
     def logs(self) -> list[tuple[str, str]]:
-        """The ends of the logs, for whoever reads of a failure."""
-        return [(process.name, process.log_tail(60)) for process in (self.hub, self.outpost)]
+        """The ends of the logs, for whoever reads of a failure, less what the tests' own waiting wrote there."""
+        found = []
+        for process in (self.hub, self.outpost):
+            lines = [line for line in process.log_tail(1000).splitlines() if "include_stopped" not in line]
+            found.append((process.name, "\n".join(lines[-60:])))
+        return found
 
     def _start(self, process: Process, url: str) -> None:
         def up() -> bool:
