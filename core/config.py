@@ -9,7 +9,20 @@ from typing import Any
 
 from tornado.log import LogFormatter
 from traitlets import Any as AnyTrait
-from traitlets import Bool, Dict, Enum, Instance, Integer, List, TraitError, Unicode, Union, default, observe
+from traitlets import (
+    Bool,
+    Dict,
+    Enum,
+    Instance,
+    Integer,
+    List,
+    TraitError,
+    Unicode,
+    Union,
+    default,
+    observe,
+    observe_compat,
+)
 from traitlets import Callable as CallableTrait
 from traitlets.config import Application, Config
 from traitlets.config.loader import PyFileConfigLoader
@@ -145,6 +158,12 @@ class JupyterHubOutpost(Application):
             "%(color)s[%(levelname)1.1s %(asctime)s.%(msecs).03d %(name)s %(module)s:%(lineno)d]"
             "%(end_color)s %(message)s"
         )
+
+    @observe("config")
+    @observe_compat
+    def _config_changed(self, change: Any) -> None:
+        """Without the debug line of ``Application``, which shows the whole configuration, tokens included."""
+        super(Application, self)._config_changed(change)
 
     @observe("log_datafmt")
     def _log_datafmt_changed(self, change: Any) -> None:

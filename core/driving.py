@@ -28,7 +28,7 @@ async def prepare(spawner: Any, service: Service) -> None:
     spawner.api_token = service.body.env.get("JUPYTERHUB_API_TOKEN", "")
     spawner._spawn_pending = spawner._start_pending = True
     await spawner.run_auth_state_hook(dict(service.inputs.auth_state) or None)
-    if hasattr(spawner, "_run_apply_user_options"):
+    if getattr(spawner, "apply_user_options", None):
         await spawner._run_apply_user_options(spawner.user_options)
     await resolve(spawner.run_pre_spawn_hook)
     if spawner.needs_mark or service.inputs.certs:

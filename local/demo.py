@@ -20,8 +20,8 @@ _MISTAKE = 2
 _CHILD_ENDED = 1
 _START_SECONDS = 60.0
 _HUB_STOP_SECONDS = 40.0
-"""The hub stops the servers that are still starting meanwhile."""
-_OUTPOST_STOP_SECONDS = 3.0
+"""The hub stops its servers meanwhile."""
+_OUTPOST_STOP_SECONDS = 1.5
 """With no server left there is nothing that Outpost's own period of grace is for."""
 _LOOK_SECONDS = 0.2
 
@@ -102,14 +102,11 @@ class Demo:
                 )
 
     def _end(self) -> None:
-        """The servers through Outpost, while there is a hub to hear of it; at last whatever is left.
-
-        Asked for the end a second time: at once.
-        """
+        """The hub first, which stops its servers through Outpost; at last whatever is left. Asked again: at once."""
         _say("\nStopping the servers, the hub and Outpost ...")
+        self._hub.stop(self._patience(_HUB_STOP_SECONDS))
         if self._outpost.running and self._asked <= 1:
             stop_services(self._ports.outpost_url, self._state.secrets.outpost_password)
-        self._hub.stop(self._patience(_HUB_STOP_SECONDS))
         self._outpost.stop(self._patience(_OUTPOST_STOP_SECONDS))
         end_marked(self._state.mark)
         _say("Stopped. The state is kept for the next time.")

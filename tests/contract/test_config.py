@@ -163,6 +163,15 @@ def test_a_changed_file_is_in_force_and_a_broken_one_is_reported(configured: Con
     assert httpx.get(f"{outpost.url}/health").json()["config"] == "ok"
 
 
+def test_no_token_of_the_configuration_is_logged_at_any_level(configured: Configured) -> None:
+    outpost, hub = configured('c.JupyterHubOutpost.flavors_update_token = "flavors-secret"')
+    assert hub.start("a").status_code == 200
+    assert hub.stop("a").status_code == 200
+    text = outpost.log.read_text()
+    assert "[D " in text
+    assert "flavors-secret" not in text
+
+
 def test_the_log_is_as_the_file_says(configured: Configured) -> None:
     outpost, hub = configured("""
 import logging, os

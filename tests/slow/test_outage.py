@@ -29,7 +29,7 @@ def outpost(cluster: Cluster, tmp_path: Path) -> Iterator[OutpostProcess]:
 def test_an_outage_is_a_clear_503_and_loses_nothing(outpost: OutpostProcess, cluster: Cluster) -> None:
     with outpost.hub() as hub:
         hub.start("running")
-        hub.start("starting", asynchronous=True, user_options={"slow": 4})
+        hub.start("starting", asynchronous=True, user_options={"slow": 4}, misc={"start_timeout": 60})
         eventually(lambda: [s["status"] for s in hub.services()] == ["running", "starting"])
         cluster.stop()
         answer = hub.poll("running")
