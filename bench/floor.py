@@ -13,7 +13,7 @@ from cryptography.fernet import Fernet
 from fastapi import Depends, FastAPI, HTTPException
 from fastapi.responses import JSONResponse
 from fastapi.security import HTTPBasic, HTTPBasicCredentials
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import delete, func, insert, select, update
 
 from core.threads import in_thread
 from infra.database import Database
@@ -70,11 +70,20 @@ def _delete(row_id: int) -> None:
         db.execute(delete(services).where(services.c.id == row_id))
 
 
+_LISTED = [c for c in services.c if c.name not in ("body", "inputs", "state", "start_response", "failure")]
+
+
 def _list(username: str) -> list[dict[str, Any]]:
-    columns = (services.c.name, services.c.start_id, services.c.status, services.c.flavor)
     with database.read() as db:
-        rows = db.execute(select(*columns).where(services.c.jupyterhub_username == username)).mappings().all()
-    return [dict(row) for row in rows]
+        rows = db.execute(select(*_LISTED).where(services.c.jupyterhub_username == username)).mappings().all()
+    return [{key: str(value) for key, value in row.items()} for row in rows]
+
+
+def _count(username: str) -> dict[str, int]:
+    mine = services.c.jupyterhub_username == username
+    with database.read() as db:
+        rows = db.execute(select(services.c.flavor, func.count()).where(mine).group_by(services.c.flavor)).all()
+    return {str(flavor): number for flavor, number in rows}
 
 
 @app.get("/ping")
@@ -118,4 +127,4 @@ async def stop(name: str, start_id: str, username: Hub) -> JSONResponse:
 @app.get("/flavors")
 async def flavors(username: Hub) -> JSONResponse:
     """One transaction."""
-    return JSONResponse({"services": len(await in_thread(_list, username))})
+    return JSONResponse(await in_thread(_count, username))
