@@ -23,6 +23,10 @@ PROGRESS_TAIL_SECONDS = 5.0
 
 _RETRY_SECONDS = (1, 2, 5, 10, 30)
 
+_COLLECT_SECONDS = 0.05
+"""Changes that come within this time go with one call."""
+
+HubUrl = tuple[str, str]
 Pause = Callable[[float], Awaitable[None]]
 
 
@@ -44,7 +48,8 @@ class Notifier:
         self._background = background
         self._clock = clock
         self._pause = pause
-        self._flavors_waiting: dict[tuple[str, str], Service] = {}
+        self._flavors_due: dict[HubUrl, Service] = {}
+        self._telling: set[HubUrl] = set()
 
     def follow_progress(self, service: Service, progress: AsyncIterator[JsonDict]) -> Callable[[], None]:
         """Forward the events of a start to the hub; call what is returned when the start has ended."""
@@ -92,25 +97,27 @@ class Notifier:
         if not url:
             return
         key = (service.hub, url)
-        is_first = key not in self._flavors_waiting
-        self._flavors_waiting[key] = service
-        if is_first:
+        self._flavors_due[key] = service
+        if key not in self._telling:
+            self._telling.add(key)
             self._background.start(self._tell_flavors(key), f"flavors of {service.hub}")
 
-    async def _tell_flavors(self, key: tuple[str, str]) -> None:
-        """One attempt after the other; each tells what is true at its moment."""
-        for wait in (0.05, *_RETRY_SECONDS):
-            await self._pause(wait)
-            service = self._flavors_waiting.pop(key, None)
-            if service is None:
-                return
-            if await self._tell_flavors_once(service, key[1]):
-                if key not in self._flavors_waiting:
-                    return
-            else:
-                self._flavors_waiting.setdefault(key, service)
-        if self._flavors_waiting.pop(key, None) is not None:
-            log.warning("hub %s - its flavors could not be updated; the next change tries again", key[0])
+    async def _tell_flavors(self, key: HubUrl) -> None:
+        """Call after call until nothing is due any more; each tells what is true at its moment."""
+        retries = iter(_RETRY_SECONDS)
+        try:
+            await self._pause(_COLLECT_SECONDS)
+            while (service := self._flavors_due.pop(key, None)) is not None:
+                if await self._tell_flavors_once(service, key[1]):
+                    retries = iter(_RETRY_SECONDS)
+                    await self._pause(_COLLECT_SECONDS)
+                elif (wait := next(retries, None)) is not None:
+                    self._flavors_due.setdefault(key, service)
+                    await self._pause(wait)
+                else:
+                    log.warning("hub %s - its flavors could not be updated; the next change tries again", key[0])
+        finally:
+            self._telling.discard(key)
 
     async def _tell_flavors_once(self, service: Service, url: str) -> bool:
         try:

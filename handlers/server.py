@@ -24,7 +24,11 @@ log = logging.getLogger(__name__)
 
 REQUESTS_GRACE_SECONDS = 15
 TASKS_GRACE_SECONDS = 10
-"""How long requests, and then starts in the background, may go on after SIGTERM; together below Kubernetes's 30."""
+MESSAGES_GRACE_SECONDS = 1
+"""How long requests, then starts in the background, then calls to hubs may go on after SIGTERM.
+
+Together below Kubernetes's 30 seconds.
+"""
 
 _MISTAKE = 2
 _NO_DATABASE = 1
@@ -99,6 +103,7 @@ def _lifespan(outpost: Outpost) -> Callable[[FastAPI], AbstractAsyncContextManag
                 job.cancel()
             await asyncio.gather(*jobs, return_exceptions=True)
             cut = await outpost.background.drain(TASKS_GRACE_SECONDS)
+            await outpost.messages.drain(MESSAGES_GRACE_SECONDS)
             if cut:
                 log.warning("%d tasks did not end in time; recover finds what they left", cut)
             outpost.database.close()

@@ -49,6 +49,9 @@ class Outpost:
     lifecycle: Lifecycle
     dispatcher: Dispatcher
     background: Background
+    """Starts and stops that nobody waits for."""
+    messages: Background
+    """What hubs are told; at the end it may be cut short."""
     clock: Clock
     owner: str
 
@@ -78,14 +81,14 @@ def build(settings: Settings, clock: Clock = utc_now) -> Outpost:
     database = Database(settings.database_url)
     store = SqlStore(database, sealer, clock)
     flavors = Flavors(config, flavor_file, credit_file, store)
-    background = Background()
+    background, messages = Background(), Background()
     dispatcher = InProcessDispatcher(background)
     owner = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
     parts = Parts(
         store=store,
         outpost=config,
         limits_of=flavors.limits,
-        notifier=Notifier(TornadoHubClient(), config, flavors.of_hub, background, clock),
+        notifier=Notifier(TornadoHubClient(), config, flavors.of_hub, messages, clock),
         dispatcher=dispatcher,
         clock=clock,
         owner=owner,
@@ -104,6 +107,7 @@ def build(settings: Settings, clock: Clock = utc_now) -> Outpost:
         lifecycle=lifecycle,
         dispatcher=dispatcher,
         background=background,
+        messages=messages,
         clock=clock,
         owner=owner,
     )

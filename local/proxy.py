@@ -5,8 +5,8 @@ It does all that JupyterLab needs but for what is added here.
 
 from __future__ import annotations
 
-from configurable_http_proxy import cli, configproxy  # type: ignore[import-untyped]
-from configurable_http_proxy.handlers import ProxyHandler  # type: ignore[import-untyped]
+from configurable_http_proxy import cli, configproxy
+from configurable_http_proxy.handlers import ProxyHandler
 from tornado.httpclient import AsyncHTTPClient
 
 _SLOW_REQUEST_SECONDS = 600.0

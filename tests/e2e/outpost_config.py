@@ -31,4 +31,4 @@ class ObedientSpawner(SimpleLocalProcessSpawner):  # type: ignore[misc]  # Jupyt
 
 c.JupyterHubOutpost.spawner_class = ObedientSpawner
 # the run time begins before the hub sees the server ready, which takes a busy machine some seconds
-c.JupyterHubOutpost.flavors = {"brief": {"max": 5, "display_name": "20 seconds", "runtime": {"seconds": 12}}}
+c.JupyterHubOutpost.flavors = {"brief": {"max": 5, "display_name": "20 seconds", "runtime": {"seconds": 20}}}
