@@ -20,6 +20,39 @@ _SAME_START_SECONDS = 1.0
 """The system derives start times from clock ticks; the same process may be told a little apart."""
 
 
+class RestoredProcess(subprocess.Popen[bytes]):
+    """A process that an earlier object has started, where JupyterHub's code expects its ``Popen``.
+
+    So ``poll()`` and ``stop()`` of a Spawner, and what subclasses make of them, need no change.
+    """
+
+    def __init__(self, pid: int, started: float | None) -> None:
+        """``started`` is the process's start time in seconds since the epoch; None accepts whatever has the pid."""
+        self.pid = pid
+        self.returncode: int | None = None
+        self._started = started
+
+    def poll(self) -> int | None:
+        """None while that very process runs; else its exit code, 0 when nobody knows it."""
+        if self.returncode is None:
+            self.returncode = self._exit_code()
+        return self.returncode
+
+    def _exit_code(self) -> int | None:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process = psutil.Process(self.pid)
+            if self._started is not None and abs(process.create_time() - self._started) > _SAME_START_SECONDS:
+                return 0
+            with contextlib.suppress(ChildProcessError):
+                ended, status = os.waitpid(self.pid, os.WNOHANG)
+                return os.waitstatus_to_exitcode(status) if ended else None
+            return 0 if process.status() == psutil.STATUS_ZOMBIE else None
+        return 0
+
+    def __exit__(self, *_: object) -> None:
+        """There are no pipes to close, and nothing to wait for."""
+
+
 class StatelessProcessSpawner(StatelessSpawner):
     """The ``LocalProcessSpawner`` family, with the process's start time and mark beside the pid."""
 
@@ -42,41 +75,22 @@ class StatelessProcessSpawner(StatelessSpawner):
             self.notes["cert_paths"] = dict(self.cert_paths)
         return super().get_state()
 
-    async def poll(self) -> int | None:
-        """None while the very process that was started runs; else its exit code, 0 when nobody knows it."""
-        process = self._process()
-        if process is None:
-            return 0
-        with contextlib.suppress(ChildProcessError):
-            ended, status = os.waitpid(process.pid, os.WNOHANG)
-            return os.waitstatus_to_exitcode(status) if ended else None
-        with contextlib.suppress(psutil.NoSuchProcess):
-            return 0 if process.status() == psutil.STATUS_ZOMBIE else None
-        return 0
+    def restore_state(self, state: JsonDict) -> None:
+        """Find the process again, by its mark when its start was cut off before the pid was stored."""
+        super().restore_state(state)
+        if not self.pid:
+            self.pid = _find_marked(self.notes.get("mark"))
+        if self.pid:
+            self.proc = RestoredProcess(self.pid, self.notes.get("started"))
 
     async def _signal(self, sig: int) -> bool:
         """Signal that very process; False when it has ended."""
-        process = self._process()
-        if process is None:
+        if self.proc is None or self.proc.poll() is not None:
             return False
         with contextlib.suppress(ProcessLookupError):
-            os.kill(process.pid, sig)
+            os.kill(self.pid, sig)
             return True
         return False
-
-    def _process(self) -> psutil.Process | None:
-        if not self.pid:
-            self.pid = _find_marked(self.notes.get("mark"))
-        if not self.pid:
-            return None
-        try:
-            process = psutil.Process(self.pid)
-            started = self.notes.get("started")
-            if started is None or abs(process.create_time() - started) < _SAME_START_SECONDS:
-                return process
-        except psutil.NoSuchProcess:
-            pass
-        return None
 
     async def is_gone(self) -> bool:
         """After ``stop()``: has the process ended? Then its certificates go too."""
@@ -90,7 +104,7 @@ class StatelessProcessSpawner(StatelessSpawner):
         """Let go of the process: it goes on when this object, or Outpost, ends."""
         await super().close()
         if self.proc is not None and self.proc.returncode is None:
-            self.proc.returncode = 0  # or Popen complains, and reaps the exit code before poll() can tell it
+            self.proc.returncode = 0  # or Popen complains, and reaps the exit code before a poll can tell it
 
 
 def _find_marked(mark: str | None) -> int:

@@ -192,6 +192,14 @@ def test_stop_during_start_leaves_nothing(hub: HubCalls, outpost: OutpostProcess
     eventually(lambda: hub.services() == [] and servers_in(outpost.folder) == [])
 
 
+def test_a_stop_that_comes_just_before_the_start_ends_leaves_nothing(hub: HubCalls, outpost: OutpostProcess) -> None:
+    hub.start("a", asynchronous=True, user_options={"slow": 0.5})
+    eventually(lambda: [s["status"] for s in hub.services()] == ["starting"])
+    assert hub.stop("a").status_code == 200
+    assert hub.services() == []
+    assert servers_in(outpost.folder) == []
+
+
 def test_a_stop_that_is_asynchronous_answers_at_once_and_happens(hub: HubCalls, outpost: OutpostProcess) -> None:
     hub.start("a")
     answer = hub.stop("a", asynchronous=True)
