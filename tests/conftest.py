@@ -7,9 +7,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from tests.support import postgresql
 from tests.support.recording_hub import RecordingHub
+
+settings.register_profile("outpost", deadline=None)  # speed belongs to bench/
+settings.load_profile("outpost")
 
 
 @pytest.fixture(scope="session")
