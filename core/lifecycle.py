@@ -18,6 +18,7 @@ from core.faults import fault_point
 from core.hooks import resolve
 from core.model import Identity, Inputs, JsonDict, NewService, Service, Status
 from core.parts import Parts
+from core.ports import Changes
 from core.redact import hide, secrets_of
 from core.spawners.adapter import OWN_STATE
 from core.spawners.build import spawner_of
@@ -142,32 +143,36 @@ class Lifecycle:
         service: Service | None = await in_thread(self._parts.store.find, identity)
         while service is not None:
             hide(secrets_of(service.body, Inputs(auth_state=auth_state)))
-            marked = await self._mark_stopping(service, auth_state)
-            if marked is not None:
-                return await self._finish_stop(marked, wait, collect_logs)
+            mine = wait and self._parts.may_take(service)
+            stopping = await self._mark_stopping(service, auth_state, mine)
+            if stopping is not None:
+                return await self._finish_stop(stopping, mine, wait, collect_logs)
             service = await in_thread(self._parts.store.load, service.id)
         return []
 
-    async def _mark_stopping(self, service: Service, auth_state: dict[str, str]) -> Service | None:
-        """The row as ``stopping``, which frees its quota; None when it changed meanwhile."""
+    async def _mark_stopping(self, service: Service, auth_state: dict[str, str], mine: bool) -> Service | None:
+        """The row as ``stopping``, which frees its quota, and claimed if ``mine``; None when it changed meanwhile."""
+        changes = Changes()
+        if mine:
+            owner, until = self._parts.lease()
+            changes = Changes(lease_owner=owner, lease_until=until, retry_at=None)
         if service.status is Status.STOPPING:
-            return service
+            return await in_thread(self._parts.store.swap, service, **changes) if mine else service
         inputs = replace(service.inputs, auth_state=auth_state) if auth_state else service.inputs
-        marked = await in_thread(self._parts.store.swap, service, status=Status.STOPPING, inputs=inputs, attempts=0)
+        changes |= Changes(status=Status.STOPPING, inputs=inputs, attempts=0)
+        marked = await in_thread(self._parts.store.swap, service, **changes)
         if marked is not None:
             fault_point("stop:marked")
             self._parts.notifier.flavors_changed(marked)
         return marked
 
-    async def _finish_stop(self, service: Service, wait: bool, collect_logs: bool) -> list[str]:
-        if not wait:
+    async def _finish_stop(self, service: Service, mine: bool, wait: bool, collect_logs: bool) -> list[str]:
+        if mine:
+            return await self._stopper.run(service, collect_logs=collect_logs)
+        if wait:
+            await self._wait_until_gone(service)
+        else:
             await self._parts.dispatcher.wake([service.id])
-            return []
-        if self._parts.may_take(service):
-            mine = await self._parts.claim(service, Status.STOPPING)
-            if mine is not None:
-                return await self._stopper.run(mine, collect_logs=collect_logs)
-        await self._wait_until_gone(service)
         return []
 
     async def _wait_until_gone(self, service: Service) -> None:

@@ -56,7 +56,6 @@ def test_every_example_is_a_configuration(name: str) -> None:
 
 
 def test_kubespawner() -> None:
-    pytest.importorskip("kubespawner")
     outpost = example("kubespawner")
     assert spawner_class(outpost.spawner_class).__name__ == "KubeSpawner"
     assert outpost.config.KubeSpawner.image == "jupyter/minimal-notebook:notebook-7.0.3"
