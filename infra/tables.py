@@ -85,3 +85,10 @@ leases = Table(
     Column("owner", String, nullable=False),
     Column("until", UtcDateTime, nullable=False),
 )
+
+ssh_nodes = Table(
+    "ssh_node",
+    metadata,
+    Column("name", String, primary_key=True),
+    Column("generation", String, nullable=False),
+)
