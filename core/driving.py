@@ -25,7 +25,7 @@ async def prepare(spawner: Any, service: Service) -> None:
     """All that comes before the first resource exists: a clean state, the hooks, the user's options."""
     spawner.clear_state()
     spawner.notes = {}
-    spawner.api_token = service.body.env.get("JUPYTERHUB_API_TOKEN", "")
+    spawner.api_token = service.body.api_token
     spawner._spawn_pending = spawner._start_pending = True
     await spawner.run_auth_state_hook(dict(service.inputs.auth_state) or None)
     if getattr(spawner, "apply_user_options", None):

@@ -52,6 +52,11 @@ class Body:
         """The user's name at the hub."""
         return self.env.get("JUPYTERHUB_USER", "")
 
+    @property
+    def api_token(self) -> str:
+        """The server's own token for the hub's API; calls about the server carry it too."""
+        return self.env.get("JUPYTERHUB_API_TOKEN", "")
+
 
 @dataclass(frozen=True, slots=True)
 class Inputs:

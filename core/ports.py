@@ -79,6 +79,21 @@ class Store(Protocol):
     def expired(self, now: datetime, limit: int) -> list[int]:
         """Ids of running services whose end date has passed."""
 
+    def identities(self, service_ids: Sequence[int]) -> list[Identity]:
+        """The names of those that are there."""
+
+    def ssh_restarted(self, generation: str) -> bool:
+        """The SSH node is of that generation now; False when this was known already."""
+
+    def ssh_generation(self) -> str | None:
+        """The SSH node's generation; None when nobody ever told of one."""
+
+    def tunnels_behind(self, generation: str, after: int, limit: int) -> list[tuple[int, str]]:
+        """Running services with tunnels of another generation: id and hub, by ascending ids above ``after``."""
+
+    def tunnels_set_up(self, service_ids: Sequence[int], generation: str) -> None:
+        """The tunnels of these services are of that generation now. Disturbs no swap."""
+
     def take_tick(self, job: str, owner: str, now: datetime, until: datetime) -> bool:
         """Take the lease of a scheduled job; False when another replica has it."""
 
@@ -86,10 +101,20 @@ class Store(Protocol):
 class HubClient(Protocol):
     """Calls to a hub."""
 
-    async def post(
-        self, url: str, token: str, body: Mapping[str, object], *, ca: str, options: Mapping[str, object]
-    ) -> int:
-        """POST JSON with ``Authorization: token``; the HTTP status. Raises ``HubUnreachable``."""
+    async def call(
+        self,
+        method: str,
+        url: str,
+        token: str,
+        body: Mapping[str, object] | None,
+        *,
+        ca: str,
+        options: Mapping[str, object],
+    ) -> tuple[int, bytes]:
+        """One request with ``Authorization: token``, its body as JSON; the HTTP status below 500 and the answer's body.
+
+        ``ca`` is the PEM the hub is verified with, ``""`` the system's. Raises ``HubUnreachable`` for what may pass.
+        """
 
 
 class Dispatcher(Protocol):

@@ -18,17 +18,25 @@ _MAX_CONNECTIONS = 100
 class TornadoHubClient:
     """Implements :class:`core.ports.HubClient`. One Tornado client an event loop, kept by Tornado."""
 
-    async def post(
-        self, url: str, token: str, body: Mapping[str, object], *, ca: str, options: Mapping[str, object]
-    ) -> int:
-        """POST JSON; the HTTP status below 500. Raises ``HubUnreachable`` for anything that may pass."""
+    async def call(
+        self,
+        method: str,
+        url: str,
+        token: str,
+        body: Mapping[str, object] | None,
+        *,
+        ca: str,
+        options: Mapping[str, object],
+    ) -> tuple[int, bytes]:
+        """One request; the HTTP status below 500 and the answer's body. Raises ``HubUnreachable``."""
         arguments: dict[str, Any] = {"request_timeout": 10, **options}
         if ca and "ca_certs" not in arguments and arguments.get("validate_cert", True):
             arguments["ssl_options"] = _trusting(ca)
-        headers = {"Content-Type": "application/json"}
-        if token:
-            headers["Authorization"] = f"token {token}"
-        request = HTTPRequest(url, method="POST", headers=headers, body=json.dumps(body), **arguments)
+        headers = {"Authorization": f"token {token}"} if token else {}
+        if body is not None:
+            headers["Content-Type"] = "application/json"
+            arguments["body"] = json.dumps(body)
+        request = HTTPRequest(url, method=method, headers=headers, **arguments)
         client = AsyncHTTPClient(max_clients=_MAX_CONNECTIONS)
         try:
             response = await client.fetch(request, raise_error=False)
@@ -37,7 +45,7 @@ class TornadoHubClient:
         if response.code >= 500:
             reason = _reason(response.error) if response.code == 599 else f"HTTP {response.code}"
             raise HubUnreachable(reason)
-        return int(response.code)
+        return int(response.code), response.body or b""
 
 
 def _reason(error: BaseException | None) -> str:

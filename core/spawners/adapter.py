@@ -58,7 +58,7 @@ class StatelessSpawner(SpawnerBase):
         self.jupyterhub_name, _, self.start_id = service.identity
         self.flavor = service.flavor
         self.hub_env = service.body.env
-        self.api_token = self.hub_env.get("JUPYTERHUB_API_TOKEN", "")
+        self.api_token = service.body.api_token
         self.notes = {}
 
     @property

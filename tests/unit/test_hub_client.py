@@ -28,7 +28,8 @@ def tls_hub(tmp_path: Path) -> Iterator[tuple[RecordingHub, str]]:
 
 async def post(hub: RecordingHub, ca: str = "", **options: object) -> int:
     """Tell it something."""
-    return await TornadoHubClient().post(f"{hub.url}/x", "t", {"a": 1}, ca=ca, options=options)
+    status, _ = await TornadoHubClient().call("POST", f"{hub.url}/x", "t", {"a": 1}, ca=ca, options=options)
+    return status
 
 
 async def test_the_hub_is_verified_with_the_ca_that_came_with_the_service(tls_hub: tuple[RecordingHub, str]) -> None:

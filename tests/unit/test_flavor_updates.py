@@ -11,9 +11,9 @@ import pytest
 from core.background import Background
 from core.config import JupyterHubOutpost
 from core.errors import HubUnreachable
-from core.model import Body, Identity, Inputs, JsonDict, Service, Status
-from core.notify import Notifier
-from infra.wiring import utc_now
+from core.flavor_updates import FlavorTeller, FlavorUpdate, InProcessUpdates
+from core.hub_calls import HubCalls
+from core.model import JsonDict
 
 
 class Hub:
@@ -24,9 +24,9 @@ class Hub:
         self.failures = 0
         self.calls_at_once = 0
 
-    async def post(
-        self, url: str, token: str, body: Mapping[str, object], *, ca: str, options: Mapping[str, object]
-    ) -> int:
+    async def call(
+        self, method: str, url: str, token: str, body: Mapping[str, object] | None, **_: object
+    ) -> tuple[int, bytes]:
         """One call."""
         self.calls_at_once += 1
         assert self.calls_at_once == 1, "calls overtake each other"
@@ -35,8 +35,8 @@ class Hub:
         if self.failures:
             self.failures -= 1
             raise HubUnreachable("away")
-        self.told.append(dict(body))
-        return 200
+        self.told.append(body)
+        return 200, b""
 
 
 class World:
@@ -48,7 +48,8 @@ class World:
         self.pauses: list[float] = []
         self.background = Background()
         outpost = JupyterHubOutpost()
-        self.notifier = Notifier(self.hub, lambda: outpost, self.flavors, self.background, utc_now, self.pause)
+        teller = FlavorTeller(HubCalls(self.hub, lambda: outpost), lambda: outpost, self.flavors)
+        self.updates = InProcessUpdates(teller, self.background, self.pause)
 
     async def flavors(self, hub: str) -> JsonDict:
         """What is true at this moment."""
@@ -62,15 +63,7 @@ class World:
     def change(self) -> None:
         """A service comes or goes."""
         self.current += 1
-        self.notifier.flavors_changed(SERVICE)
-
-
-NOTHING: dict[str, Any] = dict.fromkeys(("lease_owner", "lease_until", "retry_at", "failure", "end_date", "flavor"))
-SERVICE = Service(
-    id=1, identity=Identity("hub", "a", "0"), user_id="1", status=Status.RUNNING, version=0, attempts=0,
-    start_date=utc_now(), last_update=utc_now(), inputs=Inputs(), state={}, start_response="",
-    body=Body(env={"JUPYTERHUB_FLAVORS_UPDATE_URL": "http://hub/flavors"}), **NOTHING,
-)  # fmt: skip
+        self.updates.changed(FlavorUpdate("hub", "http://hub/flavors", "", ""))
 
 
 @pytest.fixture
