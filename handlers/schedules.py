@@ -7,11 +7,11 @@ import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 
 from core.errors import StoreUnavailable
-from core.expiry import expire
-from core.recover import recover
 from core.threads import in_thread
+from handlers import jobs
 from infra.wiring import Outpost
 
 log = logging.getLogger(__name__)
@@ -28,14 +28,16 @@ class Schedule:
 
 def schedules(outpost: Outpost) -> list[Schedule]:
     """What runs beside the API, by the settings."""
-    store, lifecycle, clock = outpost.store, outpost.lifecycle, outpost.clock
-    lease = outpost.settings.lease_seconds
-    grace = timedelta(seconds=lease)
-    jobs = [Schedule("recover", lease / 3, lambda: recover(store, outpost.dispatcher, clock, grace))]
-    if outpost.settings.check_enddates:
-        seconds = outpost.settings.check_enddates_seconds
-        jobs.append(Schedule("expire", seconds, lambda: expire(store, lifecycle.expire, clock)))
-    return jobs
+    settings = outpost.settings
+    periods: list[tuple[Callable[[Outpost], Awaitable[int]], float]] = [
+        (jobs.recover, settings.lease_seconds / 3),
+        (jobs.tunnels, settings.tunnels_seconds),
+    ]
+    if settings.check_enddates:
+        periods.append((jobs.expire, settings.check_enddates_seconds))
+    if jobs.cleanup_is_on(outpost):
+        periods.append((jobs.cleanup, settings.cleanup_seconds))
+    return [Schedule(job.__name__, seconds, partial(job, outpost)) for job, seconds in periods]
 
 
 async def run_forever(outpost: Outpost, schedule: Schedule) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any, Unpack
@@ -28,9 +28,13 @@ from core.ports import Changes, Clock, Lease
 from infra.crypto import Sealer
 from infra.database import Database
 from infra.rows import admitted, pack, pack_new, to_service, to_summary
-from infra.tables import hubs, leases, services
+from infra.tables import hubs, leases, services, ssh_nodes
 
 _SUMMARY = [c for c in services.c if c.name not in ("body", "inputs", "start_response", "failure", "state")]
+
+_MOST_PARAMETERS = 1000
+_SSH_NODE = "ssh"
+_ssh_generation = select(ssh_nodes.c.generation).where(ssh_nodes.c.name == _SSH_NODE)
 
 
 class SqlStore:
@@ -48,7 +52,7 @@ class SqlStore:
     ) -> Service:
         """Insert the row. The hub's row is the lock under which its services are counted."""
         service = admitted(new, self._clock(), lease)
-        values = pack_new(service, self._sealer)
+        values = pack_new(service, self._sealer) | {"tunnel_generation": _ssh_generation.scalar_subquery()}
         with self._db.write() as db:
             self._lock_hub(db, new.identity.hub)
             if db.scalar(select(services.c.id).where(_is(new.identity))) is not None:
@@ -143,6 +147,16 @@ class SqlStore:
         query = select(s.id).where(s.status == Status.RUNNING, s.end_date <= now)
         return self._ids(query.order_by(s.end_date).limit(limit))
 
+    def identities(self, service_ids: Sequence[int]) -> list[Identity]:
+        """The names of those that are there."""
+        s = services.c
+        found: list[Identity] = []
+        with self._db.read() as db:
+            for some in _batched(service_ids):
+                query = select(s.jupyterhub_username, s.name, s.start_id).where(s.id.in_(some)).order_by(s.id)
+                found += [Identity(*row) for row in db.execute(query)]
+        return found
+
     def _ids(self, query: Any) -> list[int]:
         with self._db.read() as db:
             return list(db.scalars(query))
@@ -157,6 +171,46 @@ class SqlStore:
         )
         with self._db.write() as db:
             return db.execute(take).rowcount == 1
+
+    def ssh_restarted(self, generation: str) -> bool:
+        """Note the SSH node's generation; False when it was known already."""
+        note = self._upsert(ssh_nodes).values(name=_SSH_NODE, generation=generation)
+        note = note.on_conflict_do_update(
+            index_elements=[ssh_nodes.c.name],
+            set_={"generation": generation},
+            where=ssh_nodes.c.generation != generation,
+        )
+        with self._db.write() as db:
+            return db.execute(note).rowcount == 1
+
+    def ssh_generation(self) -> str | None:
+        """The SSH node's generation, if there is one."""
+        with self._db.read() as db:
+            return db.scalar(_ssh_generation)
+
+    def tunnels_behind(self, generation: str, after: int, limit: int) -> list[tuple[int, str]]:
+        """Running services with tunnels of another generation."""
+        s = services.c
+        query = select(s.id, s.jupyterhub_username).where(
+            s.status == Status.RUNNING, s.id > after, s.tunnel_generation.is_distinct_from(generation)
+        )
+        with self._db.read() as db:
+            return [(row_id, hub) for row_id, hub in db.execute(query.order_by(s.id).limit(limit))]
+
+    def tunnels_set_up(self, service_ids: Sequence[int], generation: str) -> None:
+        """Note of which generation these services' tunnels are."""
+        if not service_ids:
+            return
+        note = update(services).values(tunnel_generation=generation)
+        with self._db.write() as db:
+            for some in _batched(service_ids):
+                db.execute(note.where(services.c.id.in_(some)))
+
+
+def _batched(ids: Sequence[int]) -> Iterator[Sequence[int]]:
+    """Parts that fit into one statement's parameters."""
+    for start in range(0, len(ids), _MOST_PARAMETERS):
+        yield ids[start : start + _MOST_PARAMETERS]
 
 
 def _is(identity: Identity) -> ColumnElement[bool]:
