@@ -13,6 +13,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from core.errors import ConfigError, StoreUnavailable
+from core.threads import in_thread
 from handlers import check_config
 from handlers.api import create_app
 from handlers.schedules import run_forever, schedules
@@ -95,6 +96,8 @@ def check_start_up(outpost: Outpost) -> None:
 def _lifespan(outpost: Outpost) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        if generation := outpost.settings.ssh_generation:
+            await in_thread(outpost.store.ssh_restarted, generation)
         jobs = [asyncio.create_task(run_forever(outpost, job), name=job.job) for job in schedules(outpost)]
         try:
             yield

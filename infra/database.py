@@ -4,28 +4,51 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event
+from sqlalchemy import URL, Connection, Engine, NullPool, create_engine, event
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from core.errors import ConfigError, StoreUnavailable
 from core.threads import STORE_THREADS
+from infra.credentials import Password
+from infra.database_settings import Tls
 
 _BUSY_SECONDS = 30
+_POOL_SECONDS = 10
+_CONNECT_SECONDS = 10
+
+_AWAY = ("08", "28", "3D", "53", "57")
+"""Classes of SQLSTATE that are about reaching the database, not about a statement: connection, login, no such
+database, too little of something, shutdown."""
 
 
 class Database:
     """Short transactions on one engine. Without a database they raise ``StoreUnavailable``."""
 
-    def __init__(self, url: URL) -> None:
-        """Nothing is connected yet, but a SQLite folder that does not exist is a ``ConfigError`` now."""
+    def __init__(
+        self,
+        url: URL,
+        pool_size: int = STORE_THREADS,
+        tls: Tls = None,
+        password: Password | None = None,
+    ) -> None:
+        """Nothing is connected yet, but a SQLite folder that does not exist is a ``ConfigError`` now.
+
+        The rest is PostgreSQL's: a ``pool_size`` of 0 opens a connection for each transaction, ``password`` goes
+        before the URL's.
+        """
         self.is_sqlite = url.get_backend_name() == "sqlite"
         if self.is_sqlite:
             _check_folder(url.database or "")
-        self.engine = _engine(url, self.is_sqlite)
+            self.engine = _sqlite(url)
+        else:
+            self.engine = _postgresql(url, pool_size, tls)
+            if password is not None:
+                event.listen(self.engine, "do_connect", partial(_log_in, password))
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
@@ -53,22 +76,49 @@ def _check_folder(database: str) -> None:
         raise ConfigError(f"SQL_DATABASE_URL: the folder {folder} does not exist")
 
 
-def _engine(url: URL, is_sqlite: bool) -> Engine:
-    options: dict[str, Any] = {
-        "hide_parameters": True,
-        "pool_size": STORE_THREADS,
-        "max_overflow": 2,
-        "pool_timeout": 10,
-    }
-    if is_sqlite:
-        options["connect_args"] = {"timeout": _BUSY_SECONDS, "check_same_thread": False}
-    else:
-        options |= {"pool_pre_ping": True, "connect_args": {"timeout": 10}}
-    engine = create_engine(url, **options)
-    if is_sqlite:
-        event.listen(engine, "connect", _on_sqlite_connect)
-        event.listen(engine, "begin", _on_sqlite_begin)
+def _sqlite(url: URL) -> Engine:
+    engine = create_engine(
+        url,
+        hide_parameters=True,
+        pool_size=STORE_THREADS,
+        max_overflow=2,
+        pool_timeout=_POOL_SECONDS,
+        connect_args={"timeout": _BUSY_SECONDS, "check_same_thread": False},
+    )
+    event.listen(engine, "connect", _on_sqlite_connect)
+    event.listen(engine, "begin", _on_sqlite_begin)
     return engine
+
+
+def _postgresql(url: URL, pool_size: int, tls: Tls) -> Engine:
+    pool: dict[str, Any] = {"poolclass": NullPool}
+    if pool_size:
+        pool = {"pool_size": pool_size, "max_overflow": 2, "pool_timeout": _POOL_SECONDS, "pool_pre_ping": True}
+    arguments = {"timeout": _CONNECT_SECONDS, "ssl_context": tls}
+    return create_engine(url, hide_parameters=True, connect_args=arguments, **pool)
+
+
+def _log_in(password: Password, dialect: Any, _record: Any, args: Any, options: dict[str, Any]) -> Any:
+    """A connection with the password of this moment; with another one, if it has changed meanwhile."""
+    options["password"] = password(refused=False)
+    try:
+        return dialect.connect(*args, **options)
+    except dialect.dbapi.DatabaseError as error:
+        current = password(refused=True) if _is_refused(error) else options["password"]
+        if current == options["password"]:
+            raise
+        return dialect.connect(*args, **options | {"password": current})
+
+
+def _is_refused(error: Exception) -> bool:
+    """Did PostgreSQL refuse the user or password?"""
+    return _sqlstate(error).startswith("28")
+
+
+def _sqlstate(error: BaseException | None) -> str:
+    """PostgreSQL's five-letter code in an error of pg8000; empty when there is none."""
+    details = error.args[0] if error is not None and error.args else None
+    return str(details.get("C", "")) if isinstance(details, dict) else ""
 
 
 def _on_sqlite_connect(connection: Any, _record: Any) -> None:
@@ -89,11 +139,13 @@ def _translated() -> Iterator[None]:
     except (OperationalError, InterfaceError, PoolTimeout) as error:
         raise StoreUnavailable(f"the database does not answer: {_cause(error)}") from error
     except DBAPIError as error:
-        if error.connection_invalidated:
+        if error.connection_invalidated or _sqlstate(error.orig).startswith(_AWAY):
             raise StoreUnavailable(f"the database does not answer: {_cause(error)}") from error
         raise
 
 
 def _cause(error: Exception) -> str:
     """The driver's own words, without the statement and its parameters."""
-    return str(getattr(error, "orig", None) or error).splitlines()[0]
+    told = getattr(error, "orig", None) or error
+    details = told.args[0] if told.args else None
+    return str(details["M"] if isinstance(details, dict) and "M" in details else told).splitlines()[0]

@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal, TypeVar
 
-from pydantic import Field, SecretStr, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
-from sqlalchemy import URL
+from pydantic import BeforeValidator, Field, SecretStr, ValidationError
 
+from core.cleanup import ServerList
 from core.errors import ConfigError
+from infra.database_settings import DatabaseSettings
+
+S = TypeVar("S", bound=DatabaseSettings)
 
 
-class Settings(BaseSettings):
+def _on_off(value: object) -> object:
+    """``true`` and ``false`` in all the spellings that the other switches take."""
+    text = str(value).strip().lower()
+    return "on" if text in ("true", "1", "yes", "on") else "off" if text in ("false", "0", "no", "off", "") else text
+
+
+class Settings(DatabaseSettings):
     """Every variable Outpost reads. Lists are separated by ``;`` and paired by position."""
-
-    model_config = SettingsConfigDict(case_sensitive=True, extra="ignore")
 
     config_file: str = Field("", validation_alias="OUTPOST_CONFIG_FILE")
     crypt_key: SecretStr = Field(SecretStr(""), validation_alias="OUTPOST_CRYPT_KEY")
@@ -28,16 +34,24 @@ class Settings(BaseSettings):
     flavors_path: Path = Field(Path("/mnt/flavors/flavors.yaml"), validation_alias="OUTPOST_FLAVORS_PATH")
     credits_path: Path = Field(Path("/mnt/credits/credits.yaml"), validation_alias="OUTPOST_CREDITS_PATH")
 
-    sql_type: Literal["sqlite", "postgresql"] = Field("sqlite", validation_alias="SQL_TYPE")
-    sql_user: str = Field("", validation_alias="SQL_USER")
-    sql_password: SecretStr = Field(SecretStr(""), validation_alias="SQL_PASSWORD")
-    sql_host: str = Field("", validation_alias="SQL_HOST")
-    sql_port: int = Field(5432, validation_alias="SQL_PORT", ge=1, le=65535)
-    sql_database: str = Field("", validation_alias="SQL_DATABASE")
-    sql_database_url: str = Field("/tmp/sqlite.db", validation_alias="SQL_DATABASE_URL")  # noqa: S108
-
     check_enddates: bool = Field(True, validation_alias="CHECK_ENDDATES")
     check_enddates_seconds: float = Field(60, validation_alias="JUPYTERHUB_CHECK_ENDDATES_SLEEP_TIMER", gt=0)
+
+    check_services: Annotated[Literal["on", "off", "dry-run"], BeforeValidator(_on_off)] = Field(
+        "on", validation_alias="CHECK_SERVICES"
+    )
+    """Stop the services their hub no longer lists; ``dry-run`` only logs them."""
+    cleanup_seconds: float = Field(1800, validation_alias="JUPYTERHUB_CLEANUP_SLEEP_TIMER", gt=0)
+    cleanup_names: str = Field("", validation_alias="JUPYTERHUB_CLEANUP_NAMES")
+    cleanup_urls: str = Field("", validation_alias="JUPYTERHUB_CLEANUP_URLS")
+    cleanup_tokens: SecretStr = Field(SecretStr(""), validation_alias="JUPYTERHUB_CLEANUP_TOKENS")
+
+    queue_url: str = Field("", validation_alias="OUTPOST_QUEUE_URL")
+    """The SQS queue of the worker, where Outpost runs as functions."""
+
+    ssh_generation: str = Field("", validation_alias="OUTPOST_SSH_GENERATION", max_length=255)
+    """Set where this Outpost is the SSH node of its hubs; another value than before says that it restarted."""
+    tunnels_seconds: float = Field(30, validation_alias="OUTPOST_TUNNELS_SLEEP_TIMER", gt=0)
 
     lease_seconds: float = Field(30, validation_alias="OUTPOST_LEASE_SECONDS", ge=1)
     """How long a start or stop is left to a process that gives no sign of life."""
@@ -67,35 +81,36 @@ class Settings(BaseSettings):
         return [name for name in names if name not in self.hub_passwords]
 
     @property
-    def database_url(self) -> URL:
-        """Where the database is, in SQLAlchemy's terms."""
-        if self.sql_type == "sqlite":
-            path = self.sql_database_url.removeprefix("sqlite:///")
-            return URL.create("sqlite", database=path)
-        return URL.create(
-            "postgresql+pg8000",
-            username=self.sql_user,
-            password=self.sql_password.get_secret_value() or None,
-            host=self.sql_host,
-            port=self.sql_port,
-            database=self.sql_database,
-        )
+    def server_lists(self) -> list[ServerList]:
+        """Where hubs list their servers. Raises ``ConfigError`` when the three lists do not pair up."""
+        lists = {
+            "JUPYTERHUB_CLEANUP_NAMES": _split(self.cleanup_names),
+            "JUPYTERHUB_CLEANUP_URLS": _split(self.cleanup_urls),
+            "JUPYTERHUB_CLEANUP_TOKENS": _split(self.cleanup_tokens.get_secret_value()),
+        }
+        if len({len(values) for values in lists.values()}) > 1:
+            counts = ", ".join(f"{name} has {len(values)}" for name, values in lists.items())
+            raise ConfigError(f"{counts}: they must have one entry for each hub, separated by ';'")
+        return [ServerList(*entry) for entry in zip(*lists.values(), strict=True)]
+
+
+def _split(text: str) -> list[str]:
+    return [part.strip() for part in text.split(";") if part.strip()]
 
 
 def read_settings() -> Settings:
     """The settings in this process's environment. Raises ``ConfigError`` that names the variable."""
-    try:
-        settings = Settings()  # type: ignore[call-arg]  # the environment is where they come from
-    except ValidationError as error:
-        first = error.errors(include_input=False, include_url=False)[0]
-        raise ConfigError(f"{first['loc'][0]}: {first['msg']}") from None
-    missing = [name for name, value in _required(settings).items() if not value]
-    if missing:
-        raise ConfigError(f"{', '.join(missing)}: not set, but SQL_TYPE=postgresql needs it")
+    settings = from_environment(Settings)
+    _ = settings.server_lists
     return settings
 
 
-def _required(settings: Settings) -> dict[str, str]:
-    if settings.sql_type == "sqlite":
-        return {}
-    return {"SQL_USER": settings.sql_user, "SQL_HOST": settings.sql_host, "SQL_DATABASE": settings.sql_database}
+def from_environment(kind: type[S]) -> S:
+    """The part of the environment that ``kind`` describes. Raises ``ConfigError`` that names the variable."""
+    try:
+        settings = kind()  # type: ignore[call-arg]  # the environment is where they come from
+    except ValidationError as error:
+        first = error.errors(include_input=False, include_url=False)[0]
+        raise ConfigError(f"{first['loc'][0]}: {first['msg']}") from None
+    settings.check_database()
+    return settings

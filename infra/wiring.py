@@ -6,6 +6,7 @@ import logging
 import os
 import secrets
 import socket
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -14,14 +15,19 @@ from core.background import Background
 from core.config import JupyterHubOutpost
 from core.config_file import ConfigFile
 from core.errors import ConfigError
+from core.flavor_updates import FlavorTeller, FlavorUpdates, InProcessUpdates
 from core.flavors import Flavors
+from core.hub_calls import HubCalls
 from core.lifecycle import Lifecycle
 from core.notify import Notifier
 from core.parts import Parts
 from core.ports import Clock, Dispatcher
 from core.rules import CREDITS, RuleFile
+from core.tunnels import Tunnels
+from infra.credentials import password_for
 from infra.crypto import Sealer
 from infra.database import Database
+from infra.database_settings import DatabaseSettings
 from infra.dispatch_inprocess import InProcessDispatcher
 from infra.hub_client import TornadoHubClient
 from infra.settings import Settings
@@ -46,7 +52,10 @@ class Outpost:
     flavor_file: RuleFile
     credit_file: RuleFile
     flavors: Flavors
+    flavor_teller: FlavorTeller
     lifecycle: Lifecycle
+    tunnels: Tunnels
+    calls: HubCalls
     dispatcher: Dispatcher
     background: Background
     """Starts and stops that nobody waits for."""
@@ -65,37 +74,73 @@ class Outpost:
         }
 
 
+@dataclass(frozen=True)
+class Hosting:
+    """What depends on where Outpost runs."""
+
+    dispatcher: Dispatcher
+    flavor_updates: Callable[[FlavorTeller], FlavorUpdates]
+    background: Background
+    messages: Background
+    reread: Callable[[], DatabaseSettings] | None = None
+    """Reads the settings again when the database refuses the password."""
+    log_formatter: logging.Formatter | None = None
+    tunnel_seconds: float = 30
+
+
 def build(settings: Settings, clock: Clock = utc_now) -> Outpost:
-    """Put everything together. Raises ``ConfigError`` for every mistake that can be found without a request."""
+    """Put everything together for one long-lived process.
+
+    Raises ``ConfigError`` for every mistake that can be found without a request.
+    """
+    background, messages = Background(), Background()
+    dispatcher = InProcessDispatcher(background)
+    hosting = Hosting(
+        dispatcher=dispatcher,
+        flavor_updates=lambda teller: InProcessUpdates(teller, messages),
+        background=background,
+        messages=messages,
+        tunnel_seconds=settings.tunnels_seconds * 0.8,
+    )
+    outpost = assemble(settings, clock, hosting)
+    dispatcher.serve(outpost.lifecycle.carry_on)
+    return outpost
+
+
+def open_database(settings: DatabaseSettings, reread: Callable[[], DatabaseSettings] | None = None) -> Database:
+    """The database of the settings; nothing is connected yet."""
+    return Database(settings.database_url, settings.sql_pool_size, settings.tls(), password_for(settings, reread))
+
+
+def assemble(settings: Settings, clock: Clock, hosting: Hosting) -> Outpost:
+    """Put everything together. Raises ``ConfigError``."""
     if not settings.hub_passwords:
         raise ConfigError("usernames, passwords: no hub can log in; set both, separated by ';', paired by position")
 
     def on_load(outpost: JupyterHubOutpost) -> None:
-        logs.configure(outpost, settings.logger_name)
+        logs.configure(outpost, settings.logger_name, hosting.log_formatter)
 
     sealer = Sealer(settings.crypt_key.get_secret_value())
     config = ConfigFile(settings.config_path, on_load)
     for name in settings.hubs_without_password:
         log.warning("usernames: %r has no password at its position of passwords; it cannot log in", name)
     flavor_file, credit_file = RuleFile(settings.flavors_path), RuleFile(settings.credits_path, CREDITS)
-    database = Database(settings.database_url)
+    database = open_database(settings, hosting.reread)
     store = SqlStore(database, sealer, clock)
     flavors = Flavors(config, flavor_file, credit_file, store)
-    background, messages = Background(), Background()
-    dispatcher = InProcessDispatcher(background)
+    calls = HubCalls(TornadoHubClient(), config)
+    teller = FlavorTeller(calls, config, flavors.of_hub)
     owner = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
     parts = Parts(
         store=store,
         outpost=config,
         limits_of=flavors.limits,
-        notifier=Notifier(TornadoHubClient(), config, flavors.of_hub, messages, clock),
-        dispatcher=dispatcher,
+        notifier=Notifier(calls, config, hosting.flavor_updates(teller), hosting.messages, clock),
+        dispatcher=hosting.dispatcher,
         clock=clock,
         owner=owner,
         lease_time=timedelta(seconds=settings.lease_seconds),
     )
-    lifecycle = Lifecycle(parts)
-    dispatcher.serve(lifecycle.carry_on)
     return Outpost(
         settings=settings,
         database=database,
@@ -104,10 +149,13 @@ def build(settings: Settings, clock: Clock = utc_now) -> Outpost:
         flavor_file=flavor_file,
         credit_file=credit_file,
         flavors=flavors,
-        lifecycle=lifecycle,
-        dispatcher=dispatcher,
-        background=background,
-        messages=messages,
+        flavor_teller=teller,
+        lifecycle=Lifecycle(parts),
+        tunnels=Tunnels(store, config, calls, clock, hosting.tunnel_seconds),
+        calls=calls,
+        dispatcher=hosting.dispatcher,
+        background=hosting.background,
+        messages=hosting.messages,
         clock=clock,
         owner=owner,
     )
