@@ -2,21 +2,50 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import sys
+from contextvars import ContextVar
+from datetime import UTC, datetime
 from typing import Any
 
 from tornado.log import LogFormatter
 
 from core.config import JupyterHubOutpost
-from core.redact import RedactingFormatter
+from core.redact import RedactingFormatter, redact
 
 ROOT_NAME = "outpost"
 
+request_id: ContextVar[str] = ContextVar("request_id", default="")
+"""What a function's platform calls the invocation at hand."""
 
-def configure(outpost: JupyterHubOutpost, name: str = "JupyterHubOutpost") -> None:
-    """Send all logs to stderr and to ``extra_log_handlers``; calling it again replaces what it set up."""
-    formatter = RedactingFormatter(LogFormatter(fmt=outpost.log_format, datefmt=outpost.log_datefmt))
+
+class JsonFormatter(logging.Formatter):
+    """One JSON object a line, for services that collect logs; ``log_format`` does not apply."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Time, level, logger, message, and where there are any the request, the service and the error."""
+        line = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname,
+            "logger": record.name,
+            "message": redact(record.getMessage()),
+            "request_id": request_id.get(),
+            "service": getattr(record, "service", ""),
+        }
+        if record.exc_info:
+            line["error"] = redact(self.formatException(record.exc_info))
+        return json.dumps({key: value for key, value in line.items() if value}, ensure_ascii=False)
+
+
+def configure(
+    outpost: JupyterHubOutpost, name: str = "JupyterHubOutpost", formatter: logging.Formatter | None = None
+) -> None:
+    """Send all logs to stderr and to ``extra_log_handlers``; calling it again replaces what it set up.
+
+    ``formatter`` goes before ``log_format``.
+    """
+    formatter = RedactingFormatter(formatter or LogFormatter(fmt=outpost.log_format, datefmt=outpost.log_datefmt))
     stderr = logging.StreamHandler(sys.stderr)
     stderr.setFormatter(formatter)
     for handler in outpost.extra_log_handlers:
@@ -27,7 +56,7 @@ def configure(outpost: JupyterHubOutpost, name: str = "JupyterHubOutpost") -> No
     root.handlers[:] = [stderr, *outpost.extra_log_handlers]
     level: Any = outpost.log_level  # the trait turns names into numbers
     root.setLevel(level)
-    for noisy in ("asyncio", "alembic", "traitlets"):
+    for noisy in ("asyncio", "alembic", "botocore", "traitlets"):
         logging.getLogger(noisy).setLevel(max(level, logging.WARNING))
     outpost.log = logging.getLogger(name)
 
@@ -40,4 +69,4 @@ def service_logger(log_name: str) -> logging.LoggerAdapter[logging.Logger]:
 class _ServiceAdapter(logging.LoggerAdapter[logging.Logger]):
     def process(self, msg: Any, kwargs: Any) -> tuple[Any, Any]:
         extra = self.extra or {}
-        return f"{extra.get('service', '-')} - {msg}", kwargs
+        return f"{extra.get('service', '-')} - {msg}", kwargs | {"extra": {**extra, **kwargs.get("extra", {})}}

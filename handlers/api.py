@@ -7,14 +7,17 @@ from importlib.metadata import PackageNotFoundError, version
 from fastapi import FastAPI
 
 from handlers import errors
-from handlers.auth import BasicAuth
+from handlers.auth import BasicAuth, ReadPasswords
 from handlers.limits import BodyLimit
+from handlers.observed import Observe, Observed
 from handlers.paths import RawPaths
 from handlers.routes import flavors, health, services
 from infra.wiring import Outpost
 
 
-def create_app(outpost: Outpost) -> FastAPI:
+def create_app(
+    outpost: Outpost, reread_passwords: ReadPasswords | None = None, observe: Observe | None = None
+) -> FastAPI:
     """The API of one Outpost. It needs no lifespan: whoever serves it also runs the schedules."""
     app = FastAPI(
         title="Outpost",
@@ -28,7 +31,9 @@ def create_app(outpost: Outpost) -> FastAPI:
     errors.install(app)
     # The last one added is the first to see a request.
     app.add_middleware(BodyLimit)
-    app.add_middleware(BasicAuth, passwords=outpost.settings.hub_passwords)
+    app.add_middleware(BasicAuth, passwords=outpost.settings.hub_passwords, reread=reread_passwords)
+    if observe is not None:
+        app.add_middleware(Observed, observe=observe)
     app.add_middleware(RawPaths, base_path=outpost.settings.base_path)
     return app
 

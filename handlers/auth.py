@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import hmac
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Annotated
 
 from fastapi import Depends, Request
@@ -13,7 +13,11 @@ from fastapi.responses import JSONResponse
 from fastapi.security import HTTPBasic
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from core.threads import in_thread
+
 OPEN_PATHS = frozenset({"/ping", "/health", "/metrics"})
+
+ReadPasswords = Callable[[], Mapping[str, str]]
 
 _DENIED = {"WWW-Authenticate": 'Basic realm="Outpost", charset="UTF-8"'}
 
@@ -21,8 +25,13 @@ _DENIED = {"WWW-Authenticate": 'Basic realm="Outpost", charset="UTF-8"'}
 class BasicAuth:
     """ASGI middleware that lets hubs in and nobody else; the hub's name is then ``scope["hub"]``."""
 
-    def __init__(self, app: ASGIApp, passwords: Mapping[str, str]) -> None:
+    def __init__(self, app: ASGIApp, passwords: Mapping[str, str], reread: ReadPasswords | None = None) -> None:
+        """``reread`` tells the passwords of this moment; it is asked when somebody is not let in."""
         self._app = app
+        self._reread = reread
+        self._know(passwords)
+
+    def _know(self, passwords: Mapping[str, str]) -> None:
         self._known = [(f"{name}:{password}".encode(), name) for name, password in passwords.items()]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -30,7 +39,11 @@ class BasicAuth:
         if scope["type"] != "http" or scope["path"].removeprefix(scope["root_path"]) in OPEN_PATHS:
             await self._app(scope, receive, send)
             return
-        hub = self._hub(dict(scope["headers"]).get(b"authorization", b""))
+        login = dict(scope["headers"]).get(b"authorization", b"")
+        hub = self._hub(login)
+        if hub is None and login and self._reread is not None:
+            self._know(await in_thread(self._reread))
+            hub = self._hub(login)
         if hub is None:
             denied = JSONResponse({"detail": "Not authenticated"}, 401, headers=_DENIED)
             await denied(scope, receive, send)

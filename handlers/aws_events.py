@@ -1,0 +1,89 @@
+"""The events that AWS hands to functions, told apart."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+Event = dict[str, Any]
+
+
+class WrongEvent(Exception):
+    """An event of a kind that the function does not take; the message says which kinds it takes."""
+
+
+@dataclass(frozen=True)
+class QueueMessage:
+    """One message of the worker's queue. ``body`` is None when it is no JSON object."""
+
+    id: str
+    body: dict[str, Any] | None
+
+
+def is_format_2(event: object) -> bool:
+    """Is it an HTTP request of an HTTP API or a Function URL?"""
+    return isinstance(event, dict) and event.get("version") == "2.0" and "http" in event.get("requestContext", {})
+
+
+def is_load_balancers(event: object) -> bool:
+    """Is it an HTTP request of an Application Load Balancer?"""
+    return isinstance(event, dict) and "elb" in event.get("requestContext", {})
+
+
+def check_http(event: object) -> None:
+    """Raises ``WrongEvent`` unless it is an HTTP request."""
+    if not is_format_2(event) and not is_load_balancers(event):
+        raise WrongEvent(
+            f"this function takes HTTP requests of an HTTP API (payload format 2.0), a Function URL or an "
+            f"Application Load Balancer, not {_described(event)}"
+        )
+
+
+def queue_messages(event: object) -> list[QueueMessage]:
+    """The messages in an SQS event. Raises ``WrongEvent``."""
+    records = event.get("Records") if isinstance(event, dict) else None
+    if not isinstance(records, list) or not all(_is_sqs(record) for record in records):
+        raise WrongEvent(f"this function takes messages of its SQS queue, not {_described(event)}")
+    return [QueueMessage(record["messageId"], _json_object(record["body"])) for record in records]
+
+
+def _is_sqs(record: object) -> bool:
+    return isinstance(record, dict) and record.get("eventSource") == "aws:sqs"
+
+
+def _json_object(text: str) -> dict[str, Any] | None:
+    try:
+        value = json.loads(text)
+    except ValueError:
+        return None
+    return value if isinstance(value, dict) else None
+
+
+def scheduled(event: object, *options: str) -> Event:
+    """The options of a scheduled or direct call: ``dry_run``, a bool, and those named, texts. Raises ``WrongEvent``."""
+    if isinstance(event, dict):
+        if event.get("detail-type") == "Scheduled Event":
+            return {}
+        if event.keys() <= {"dry_run", *options} and _fit(event):
+            return event
+    direct = " or ".join(['{"dry_run": true}', *(f'{{"{option}": "..."}}' for option in options)])
+    raise WrongEvent(f"this function takes scheduled events and direct calls with {direct}, not {_described(event)}")
+
+
+def _fit(options: Event) -> bool:
+    return all(isinstance(value, bool if name == "dry_run" else str) for name, value in options.items())
+
+
+def _described(event: object) -> str:
+    """What an event is, without anything of its contents."""
+    if not isinstance(event, dict):
+        return f"a {type(event).__name__}"
+    records = event.get("Records")
+    if isinstance(records, list) and records and isinstance(records[0], dict):
+        source = records[0].get("eventSource") or records[0].get("EventSource")
+        return f"records of {source}" if isinstance(source, str) else "records without a source"
+    if "requestContext" in event:
+        return "an HTTP request in this format"
+    keys = sorted(str(key) for key in event)[:5]
+    return f"an event with the keys {', '.join(keys)}" if keys else "an empty event"

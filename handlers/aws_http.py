@@ -1,0 +1,66 @@
+"""HTTP on Lambda: the API behind Mangum, with paths as the hub sent them."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import quote
+
+from mangum import Mangum
+from mangum.handlers import ALB, HTTPGateway
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from handlers import aws_events
+from handlers.api import create_app
+from handlers.observed import Observe
+from handlers.running import drained
+from infra.wiring_functions import FunctionOutpost
+
+_FUNCTION_URL_DOMAIN = ".lambda-url."
+
+
+def http(function: FunctionOutpost, observe: Observe) -> Mangum:
+    """The API for HTTP events. It has no lifespan: an instance may be frozen for ever after any answer."""
+    app = create_app(function.outpost, lambda: function.environment.reread().hub_passwords, observe)
+    return Mangum(_Drained(app, function), lifespan="off", custom_handlers=[_Format2, _LoadBalancer])
+
+
+class _Drained:
+    """An ASGI application that has ended when nothing goes on any more."""
+
+    def __init__(self, app: ASGIApp, function: FunctionOutpost) -> None:
+        self._app = app
+        self._outpost = function.outpost
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await drained(self._app(scope, receive, send), self._outpost)
+
+
+class _Format2(HTTPGateway):
+    """A Function URL's or an HTTP API's event."""
+
+    @classmethod
+    def infer(cls, event: Any, context: Any, config: Any) -> bool:
+        """Is it one?"""
+        return aws_events.is_format_2(event)
+
+    @property
+    def scope(self) -> Any:
+        """A Function URL hands the path over as it came; an HTTP API has decoded it once, so it is encoded again."""
+        path: str = self.event["rawPath"]
+        came_encoded = _FUNCTION_URL_DOMAIN in self.event["requestContext"].get("domainName", "")
+        raw_path = path if came_encoded else quote(path, safe="/")
+        return {**super().scope, "raw_path": raw_path.encode()}
+
+
+class _LoadBalancer(ALB):
+    """An Application Load Balancer's event. The path is as it came."""
+
+    @classmethod
+    def infer(cls, event: Any, context: Any, config: Any) -> bool:
+        """Is it one?"""
+        return aws_events.is_load_balancers(event)
+
+    @property
+    def scope(self) -> Any:
+        """The ASGI scope, with the path as it came."""
+        return {**super().scope, "raw_path": (self.event["path"] or "/").encode()}

@@ -1,0 +1,57 @@
+"""What every function does, whichever cloud calls it: work, and leave nothing behind that goes on."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable
+from typing import TypeVar
+
+from core.redact import hide
+from handlers.aws_events import QueueMessage
+from infra.wiring import Outpost
+from infra.wiring_functions import FunctionOutpost
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+MESSAGES_SECONDS = 2.0
+"""How long an answer waits for what hubs are being told meanwhile; they may be slow, but not for the caller."""
+
+
+async def drained(work: Awaitable[T], outpost: Outpost) -> T:
+    """Its result, once all that it has started has ended too: the platform freezes what is left."""
+    try:
+        return await work
+    finally:
+        await outpost.messages.drain(MESSAGES_SECONDS)
+
+
+async def carry_on(function: FunctionOutpost, messages: list[QueueMessage]) -> list[str]:
+    """Do what messages of the worker's queue ask for, all at once; the ids of those that failed."""
+    done = await asyncio.gather(*(_is_done(function, message) for message in messages))
+    return [message.id for message, is_done in zip(messages, done, strict=True) if not is_done]
+
+
+async def _is_done(function: FunctionOutpost, message: QueueMessage) -> bool:
+    try:
+        match message.body:
+            case {"service": int(service_id)}:
+                await function.outpost.lifecycle.carry_on(service_id)
+            case {"flavors": str(sealed), "attempt": int(attempt)}:
+                await _tell_flavors(function, sealed, attempt)
+            case _:
+                log.error("message %s: must be {'service': ID}, or {'flavors': SEALED, 'attempt': N}", message.id)
+                return False
+    except Exception:  # it comes again, and at last into the dead-letter queue
+        log.exception("message %s failed", message.id)
+        return False
+    return True
+
+
+async def _tell_flavors(function: FunctionOutpost, sealed: str, attempt: int) -> None:
+    update = function.updates.opened(sealed)
+    hide([update.token])
+    if not await function.outpost.flavor_teller.tell(update):
+        await function.updates.again(update, attempt + 1)

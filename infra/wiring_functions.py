@@ -1,0 +1,74 @@
+"""The object graph of one function instance: work is handed on through a queue, secrets and files come from AWS."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import MutableMapping
+from dataclasses import dataclass
+
+from core.background import Background
+from core.errors import ConfigError
+from core.logs import JsonFormatter
+from core.ports import Clock
+from infra.crypto import Sealer
+from infra.dispatch_sqs import SqsDispatcher, SqsQueue, SqsUpdates
+from infra.eks import EksAccess
+from infra.s3_files import S3Files
+from infra.secrets import Secrets
+from infra.settings import Settings, read_settings
+from infra.wiring import Hosting, Outpost, assemble, utc_now
+
+_TUNNEL_SECONDS = 40.0
+
+
+class Environment:
+    """Where a function's configuration comes from. It can change while an instance lives."""
+
+    def __init__(self, clock: Clock = utc_now, environ: MutableMapping[str, str] = os.environ) -> None:
+        """Fetch all of it. Raises ``ConfigError``."""
+        environ.setdefault("SQL_POOL_SIZE", "0")  # an instance that is frozen must not hold connections
+        self._secrets = Secrets(environ, clock)
+        self._files = S3Files(environ, clock)
+        self._eks = EksAccess(environ, clock)
+        self.settings = read_settings()
+
+    def refresh(self) -> None:
+        """Before each invocation: files that have changed, tokens that run out. Costs nothing in between."""
+        self._files.refresh()
+        self._eks.refresh()
+
+    def reread(self) -> Settings:
+        """After a refused credential: the settings as the secrets are now."""
+        if self._secrets.refresh():
+            self.settings = read_settings()
+        return self.settings
+
+
+@dataclass(frozen=True)
+class FunctionOutpost:
+    """An Outpost whose work goes on in other invocations."""
+
+    outpost: Outpost
+    environment: Environment
+    updates: SqsUpdates
+
+
+def build_function(clock: Clock = utc_now) -> FunctionOutpost:
+    """Put everything together for one instance. Raises ``ConfigError``."""
+    environment = Environment(clock)
+    settings = environment.settings
+    if not settings.queue_url:
+        raise ConfigError("OUTPOST_QUEUE_URL: not set, but functions hand work on through the worker's SQS queue")
+    queue = SqsQueue(settings.queue_url)
+    messages = Background()
+    updates = SqsUpdates(queue, Sealer(settings.crypt_key.get_secret_value()), messages)
+    hosting = Hosting(
+        dispatcher=SqsDispatcher(queue),
+        flavor_updates=lambda _: updates,
+        background=Background(),
+        messages=messages,
+        reread=environment.reread,
+        log_formatter=JsonFormatter(),
+        tunnel_seconds=_TUNNEL_SECONDS,
+    )
+    return FunctionOutpost(assemble(settings, clock, hosting), environment, updates)
