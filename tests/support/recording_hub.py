@@ -26,6 +26,10 @@ class RecordingHub:
         self._closing = threading.Event()
         self.calls: list[Told] = []
         self.status = 200
+        self.statuses: dict[str, int] = {}
+        """What is answered instead on some paths."""
+        self.answers: dict[str, Any] = {}
+        """What a GET of a path gets, as JSON; bytes as they are."""
         recording = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -33,14 +37,24 @@ class RecordingHub:
                 body = self.rfile.read(int(self.headers.get("content-length", "0")))
                 if recording.delay_seconds:
                     recording._closing.wait(recording.delay_seconds)
-                if recording.status == 0:
+                status = recording.statuses.get(self.path, recording.status)
+                if status == 0:
                     self.connection.close()
                     return
                 token = self.headers.get("authorization", "")
                 recording.calls.append(Told(self.path, token, json.loads(body)))
-                self.send_response(recording.status)
+                self.send_response(status)
                 self.send_header("content-length", "0")
                 self.end_headers()
+
+            def do_GET(self) -> None:
+                recording.calls.append(Told(self.path, self.headers.get("authorization", ""), None))
+                answer = recording.answers.get(self.path)
+                body = answer if isinstance(answer, bytes) else json.dumps(answer).encode()
+                self.send_response(recording.statuses.get(self.path, recording.status))
+                self.send_header("content-length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
 
             def log_message(self, *_: object) -> None:
                 """Not on stderr."""

@@ -103,7 +103,7 @@ class IdleSpawner(Spawner):  # type: ignore[misc]  # JupyterHub has no types
 
     async def start(self) -> str:
         """There is a server, they say."""
-        return "http://127.0.0.1:1"
+        return str(self.user_options.get("returns", "http://127.0.0.1:1"))
 
     async def poll(self) -> int | None:
         """It runs as long as nobody stops it."""

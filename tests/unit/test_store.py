@@ -143,6 +143,42 @@ def test_one_replica_has_a_tick_until_its_lease_is_over(store: SqlStore) -> None
     assert store.take_tick("job", "you", NOW + HOUR, NOW + 2 * HOUR) is True
 
 
+def test_the_ssh_node_restarts_when_its_generation_changes(store: SqlStore) -> None:
+    assert store.ssh_generation() is None
+    assert [store.ssh_restarted(generation) for generation in ("1", "1", "2")] == [True, False, True]
+    assert store.ssh_generation() == "2"
+
+
+def test_tunnels_are_behind_when_they_are_older_than_the_ssh_node(store: SqlStore) -> None:
+    rows = {}
+    for name in ("before the first", "first", "second", "starting"):
+        if name != "before the first":
+            store.ssh_restarted(name)
+        rows[name] = store.admit(a_service(name))
+        if name != "starting":
+            store.swap(rows[name], status=Status.RUNNING)
+    store.ssh_restarted("second")
+    expected = [(rows[name].id, "hub") for name in ("before the first", "first")]
+    assert store.tunnels_behind("second", 0, 10) == expected
+    assert store.tunnels_behind("second", expected[0][0], 10) == expected[1:]
+    assert store.tunnels_behind("second", 0, 1) == expected[:1]
+    store.tunnels_set_up([row_id for row_id, _ in expected], "second")
+    store.tunnels_set_up([], "second")
+    assert store.tunnels_behind("second", 0, 10) == []
+
+
+def test_noting_a_tunnel_disturbs_no_swap(store: SqlStore) -> None:
+    service = store.admit(a_service())
+    store.tunnels_set_up([service.id], "1")
+    assert store.swap(service, status=Status.RUNNING) is not None
+
+
+def test_identities_are_told_of_what_is_there_however_many_are_asked_for(store: SqlStore) -> None:
+    service = store.admit(a_service())
+    assert store.identities([*range(1000, 4000), service.id]) == [service.identity]
+    assert store.identities([]) == []
+
+
 def running_services(number: int) -> Insert:
     """The statement that inserts so many of them."""
     numbers = select(literal(1).label("n")).cte(recursive=True)
