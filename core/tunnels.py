@@ -50,12 +50,12 @@ class Tunnels:
         behind = [row async for row in self._behind(generation)]
         if not behind:
             return 0
+        if dry_run:  # the operator's hooks are not asked: they may act
+            for identity in await in_thread(self._store.identities, [service_id for service_id, _ in behind]):
+                log.info("%s - its tunnel is gone; its hub would be asked to set it up again", identity)
+            return len(behind)
         wanted = await self._wanted(sorted({hub for _, hub in behind}))
         ours = [service_id for service_id, hub in behind if hub in wanted]
-        if dry_run:
-            for identity in await in_thread(self._store.identities, ours):
-                log.info("%s - its tunnel would be set up again", identity)
-            return len(ours)
         await in_thread(self._store.tunnels_set_up, [row for row, hub in behind if hub not in wanted], generation)
         return await self._set_up_all(ours, generation)
 

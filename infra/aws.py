@@ -5,8 +5,9 @@ from __future__ import annotations
 from functools import cache
 from typing import Any
 
-_CONNECT_SECONDS = 3
-_READ_SECONDS = 10
+_CONNECT_SECONDS = 2
+_READ_SECONDS = 5
+_ATTEMPTS = 2
 
 
 @cache
@@ -22,5 +23,7 @@ def client(service: str) -> Any:
     """A client of that service; safe to use from several threads."""
     from botocore.config import Config
 
-    config = Config(connect_timeout=_CONNECT_SECONDS, read_timeout=_READ_SECONDS, retries={"total_max_attempts": 3})
+    config = Config(
+        connect_timeout=_CONNECT_SECONDS, read_timeout=_READ_SECONDS, retries={"total_max_attempts": _ATTEMPTS}
+    )
     return session().client(service, config=config)
