@@ -25,14 +25,15 @@ def milliseconds(running: int) -> float:
     """One look on SQLite, among so many running services of which ten have expired."""
     with tempfile.TemporaryDirectory() as folder:
         database = Database(URL.create("sqlite", database=str(Path(folder) / "bench.sqlite")))
-        migrate(database)
+        sealer = Sealer(Fernet.generate_key().decode())
+        migrate(database, sealer)
         now, hour = utc_now(), timedelta(hours=1)
         row = {"jupyterhub_username": "hub", "status": "running", "body": b"", "start_date": now, "last_update": now}
         ends = [now - hour] * EXPIRED + [now + hour] * (running - EXPIRED)
         with database.write() as db:
             db.execute(insert(hubs).values(name="hub"))
             db.execute(insert(services), [row | {"name": str(n), "end_date": end} for n, end in enumerate(ends)])
-        store = SqlStore(database, Sealer(Fernet.generate_key().decode()), utc_now)
+        store = SqlStore(database, sealer, utc_now)
         began = time.perf_counter()
         for _ in range(LOOKS):
             assert len(store.expired(now, 200)) == EXPIRED

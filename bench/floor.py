@@ -24,7 +24,7 @@ from infra.wiring import utc_now
 
 settings = read_settings()
 database = Database(settings.database_url)
-migrate(database)
+migrate(database, settings.sealer())
 fernet = Fernet(settings.crypt_key.get_secret_value())
 app = FastAPI()
 

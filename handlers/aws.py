@@ -61,7 +61,7 @@ def migrate(event: Event, context: Any) -> dict[str, Any]:
     """Called by hand after a deployment: bring the database's schema to this version."""
     aws_events.scheduled(event)
     with _invocation(context) as function:
-        migrate_schema(function.outpost.database)
+        migrate_schema(function.outpost.database, function.outpost.settings.sealer())
         return {"schema": "current"}
 
 

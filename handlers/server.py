@@ -14,10 +14,9 @@ from fastapi import FastAPI
 
 from core.errors import ConfigError, StoreUnavailable
 from core.threads import in_thread
-from handlers import check_config
+from handlers import check_config, database
 from handlers.api import create_app
 from handlers.schedules import run_forever, schedules
-from infra.schema import migrate
 from infra.settings import read_settings
 from infra.wiring import Outpost, build
 
@@ -37,17 +36,20 @@ _QUIET = ("GET /ping", "GET /health")
 
 
 def main(argv: list[str] | None = None) -> int:
-    """``python -m handlers.server [serve|migrate|check-config]``; 2 for a mistake in the configuration."""
+    """``python -m handlers.server [COMMAND]``; the exit code, 2 for a mistake in the configuration."""
     arguments, rest = _parser().parse_known_args(argv)
     if arguments.command == "check-config":
         return check_config.main(rest)
     if rest:
         _parser().error(f"unrecognized arguments: {' '.join(rest)}")
     try:
+        if arguments.command == "migrate":
+            return database.run_migrate()
+        if arguments.command == "rotate-key":
+            return database.run_rotate_key()
         outpost = build(read_settings())
-        migrate(outpost.database)
-        if arguments.command == "serve":
-            serve(outpost, arguments.host, arguments.port)
+        database.prepare(outpost.settings, outpost.database)
+        serve(outpost, arguments.host, arguments.port)
     except ConfigError as error:
         print(f"outpost: {error}", file=sys.stderr)  # noqa: T201
         return _MISTAKE
@@ -59,7 +61,7 @@ def main(argv: list[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m handlers.server", description=__doc__)
-    commands = ("serve", "migrate", "check-config")
+    commands = ("serve", "migrate", "rotate-key", "check-config")
     parser.add_argument("command", nargs="?", choices=commands, default="serve", help="default: serve")
     parser.add_argument("--host", default="0.0.0.0", help="address to bind, default: %(default)s")  # noqa: S104
     parser.add_argument("--port", type=int, default=8080, help="0 is a free one; default: %(default)s")

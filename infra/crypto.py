@@ -29,6 +29,7 @@ class Sealer:
                     f"OUTPOST_CRYPT_KEY: key {number} of {len(parts)} is no Fernet key "
                     f"(32 bytes in URL-safe base64); {_HOW}"
                 ) from None
+        self._first = fernets[0]
         self._fernet = MultiFernet(fernets)
 
     def seal(self, value: Any) -> bytes:
@@ -38,6 +39,21 @@ class Sealer:
     def open(self, token: bytes) -> Any:
         """The value that was sealed. Raises ``Unreadable`` when no key fits."""
         try:
-            return json.loads(self._fernet.decrypt(token))
+            return json.loads(_opened(self._fernet, token))
+        except ValueError:
+            raise Unreadable("stored data is no JSON") from None
+
+    def renew(self, token: bytes) -> bytes:
+        """The same value under the first key; ``token`` itself when it is so already. Raises ``Unreadable``."""
+        try:
+            self._first.decrypt(token)
         except InvalidToken:
-            raise Unreadable("stored data cannot be read with any key of OUTPOST_CRYPT_KEY") from None
+            return self._first.encrypt(_opened(self._fernet, token))
+        return token
+
+
+def _opened(fernet: MultiFernet, token: bytes) -> bytes:
+    try:
+        return fernet.decrypt(token)
+    except InvalidToken:
+        raise Unreadable("stored data cannot be read with any key of OUTPOST_CRYPT_KEY") from None

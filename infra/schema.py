@@ -8,14 +8,18 @@ from typing import Literal
 from sqlalchemy import Connection, inspect, text
 
 from core.errors import ConfigError
+from infra import upstream
+from infra.crypto import Sealer
 from infra.database import Database
 
 REVISIONS = ("0001", "0002")
 """All revisions this code knows, oldest first. A test holds them to the migrations' files."""
 
-SchemaState = Literal["absent", "older", "current", "newer"]
+SchemaState = Literal["absent", "upstream", "older", "current", "newer"]
+"""``upstream``: the existing implementation's database, not yet converted."""
 
 _ONE_MIGRATION_AT_A_TIME = 7_305_461
+_NEWER = "the database was migrated by a newer Outpost; run that version, or a newer one"
 
 
 def schema_state(database: Database) -> SchemaState:
@@ -25,6 +29,8 @@ def schema_state(database: Database) -> SchemaState:
 
 
 def _state(connection: Connection) -> SchemaState:
+    if upstream.is_upstream(connection):
+        return "upstream"
     if not inspect(connection).has_table("alembic_version"):
         return "absent"
     revision = connection.scalar(text("SELECT version_num FROM alembic_version"))
@@ -33,26 +39,40 @@ def _state(connection: Connection) -> SchemaState:
     return "older" if revision in REVISIONS else "newer"
 
 
-def migrate(database: Database) -> None:
-    """Bring the schema to this code's version; several processes may call it at once.
+def migrate(database: Database, sealer: Sealer) -> None:
+    """Bring the schema to this code's version in one transaction; several processes may call it at once.
 
-    Raises ``ConfigError`` when the schema is newer than the code: running on would harm it.
+    The existing implementation's database is converted: ``sealer`` opens its rows. Raises ``ConfigError`` when
+    the schema is newer than the code, since running on would harm it, and when a database cannot be converted.
     """
     with database.write() as connection:
         if not database.is_sqlite:
             connection.execute(text(f"SELECT pg_advisory_xact_lock({_ONE_MIGRATION_AT_A_TIME})"))
         state = _state(connection)
         if state == "newer":
-            raise ConfigError("the database was migrated by a newer Outpost; run that version, or a newer one")
+            raise ConfigError(_NEWER)
+        if state == "upstream":
+            upstream.set_aside(connection)
+            _upgrade(connection, REVISIONS[0])
+            upstream.bring_back(connection, sealer)
         if state != "current":
-            _upgrade(connection)
+            _upgrade(connection, "head")
 
 
-def _upgrade(connection: Connection) -> None:
+def require_current(database: Database) -> None:
+    """For who does not migrate. Raises ``ConfigError`` that names the way out unless the schema is this code's."""
+    state = schema_state(database)
+    if state == "newer":
+        raise ConfigError(_NEWER)
+    if state != "current":
+        raise ConfigError(f"the database's schema is {state!r}, not 'current'; run: python -m handlers.server migrate")
+
+
+def _upgrade(connection: Connection, revision: str) -> None:
     from alembic import command  # costs more than the rest of the start: only when there is work
     from alembic.config import Config
 
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
     config.attributes["connection"] = connection
-    command.upgrade(config, "head")
+    command.upgrade(config, revision)

@@ -9,6 +9,7 @@ from pydantic import BeforeValidator, Field, SecretStr, ValidationError
 
 from core.cleanup import ServerList
 from core.errors import ConfigError
+from infra.crypto import Sealer
 from infra.database_settings import DatabaseSettings
 
 S = TypeVar("S", bound=DatabaseSettings)
@@ -20,11 +21,20 @@ def _on_off(value: object) -> object:
     return "on" if text in ("true", "1", "yes", "on") else "off" if text in ("false", "0", "no", "off", "") else text
 
 
-class Settings(DatabaseSettings):
+class StoreSettings(DatabaseSettings):
+    """What it takes to read and write what is stored."""
+
+    crypt_key: SecretStr = Field(SecretStr(""), validation_alias="OUTPOST_CRYPT_KEY")
+
+    def sealer(self) -> Sealer:
+        """Encrypts and decrypts. Raises ``ConfigError`` without showing a key."""
+        return Sealer(self.crypt_key.get_secret_value())
+
+
+class Settings(StoreSettings):
     """Every variable Outpost reads. Lists are separated by ``;`` and paired by position."""
 
     config_file: str = Field("", validation_alias="OUTPOST_CONFIG_FILE")
-    crypt_key: SecretStr = Field(SecretStr(""), validation_alias="OUTPOST_CRYPT_KEY")
     base_path: str = Field("", validation_alias="OUTPOST_BASE_PATH")
     logger_name: str = Field("JupyterHubOutpost", validation_alias="LOGGER_NAME")
 
@@ -33,6 +43,9 @@ class Settings(DatabaseSettings):
 
     flavors_path: Path = Field(Path("/mnt/flavors/flavors.yaml"), validation_alias="OUTPOST_FLAVORS_PATH")
     credits_path: Path = Field(Path("/mnt/credits/credits.yaml"), validation_alias="OUTPOST_CREDITS_PATH")
+
+    migrate: Literal["auto", "never"] = Field("auto", validation_alias="OUTPOST_MIGRATE")
+    """``auto``: the start brings the database's schema to this version; ``never``: it insists on that."""
 
     check_enddates: bool = Field(True, validation_alias="CHECK_ENDDATES")
     check_enddates_seconds: float = Field(60, validation_alias="JUPYTERHUB_CHECK_ENDDATES_SLEEP_TIMER", gt=0)

@@ -25,7 +25,6 @@ from core.ports import Clock, Dispatcher
 from core.rules import CREDITS, RuleFile
 from core.tunnels import Tunnels
 from infra.credentials import password_for
-from infra.crypto import Sealer
 from infra.database import Database
 from infra.database_settings import DatabaseSettings
 from infra.dispatch_inprocess import InProcessDispatcher
@@ -120,7 +119,7 @@ def assemble(settings: Settings, clock: Clock, hosting: Hosting) -> Outpost:
     def on_load(outpost: JupyterHubOutpost) -> None:
         logs.configure(outpost, settings.logger_name, hosting.log_formatter)
 
-    sealer = Sealer(settings.crypt_key.get_secret_value())
+    sealer = settings.sealer()
     config = ConfigFile(settings.config_path, on_load)
     for name in settings.hubs_without_password:
         log.warning("usernames: %r has no password at its position of passwords; it cannot log in", name)

@@ -10,7 +10,6 @@ from core.background import Background
 from core.errors import ConfigError
 from core.logs import JsonFormatter
 from core.ports import Clock
-from infra.crypto import Sealer
 from infra.dispatch_sqs import SqsDispatcher, SqsQueue, SqsUpdates
 from infra.eks import EksAccess
 from infra.s3_files import S3Files
@@ -61,7 +60,7 @@ def build_function(clock: Clock = utc_now) -> FunctionOutpost:
         raise ConfigError("OUTPOST_QUEUE_URL: not set, but functions hand work on through the worker's SQS queue")
     queue = SqsQueue(settings.queue_url)
     messages = Background()
-    updates = SqsUpdates(queue, Sealer(settings.crypt_key.get_secret_value()), messages)
+    updates = SqsUpdates(queue, settings.sealer(), messages)
     hosting = Hosting(
         dispatcher=SqsDispatcher(queue),
         flavor_updates=lambda _: updates,

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -33,16 +32,11 @@ def a_service(name: str = "a", hub: str = "hub", **env: str) -> NewService:
     return NewService(Identity(hub, name, "0"), "small", Body(env=env, misc={"a": [1]}), inputs)
 
 
-@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgresql)])
-def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
+@pytest.fixture
+def database(database_url: URL) -> Iterator[Database]:
     """A new database with the present schema."""
-    url = URL.create("sqlite", database=str(tmp_path / "store.sqlite"))
-    if request.param == "postgresql":
-        cluster = request.getfixturevalue("cluster")
-        env: Mapping[str, str] = cluster.create_database(f"t{uuid.uuid4().hex}")
-        url = URL.create("postgresql+pg8000", "outpost", "", "127.0.0.1", cluster.port, env["SQL_DATABASE"])
-    made = Database(url)
-    schema.migrate(made)
+    made = Database(database_url)
+    schema.migrate(made, SEALER)
     yield made
     made.close()
 
@@ -219,7 +213,7 @@ def test_a_database_of_a_newer_outpost_is_left_alone(database: Database) -> None
         db.execute(text("UPDATE alembic_version SET version_num = '9999'"))
     assert schema.schema_state(database) == "newer"
     with pytest.raises(ConfigError, match="newer Outpost"):
-        schema.migrate(database)
+        schema.migrate(database, SEALER)
 
 
 def test_the_migrated_schema_is_that_of_the_tables(database: Database) -> None:
