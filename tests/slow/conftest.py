@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
+from sqlalchemy import URL
 
 from tests.contract.conftest import config
 from tests.support.outpost import OutpostProcess
@@ -23,6 +24,15 @@ def database(request: pytest.FixtureRequest, tmp_path: Path) -> Mapping[str, str
         return {"SQL_TYPE": "sqlite", "SQL_DATABASE_URL": str(tmp_path / "outpost.sqlite")}
     made: Mapping[str, str] = request.getfixturevalue("cluster").create_database(f"t{uuid.uuid4().hex}")
     return made
+
+
+@pytest.fixture
+def database_url(database: Mapping[str, str]) -> URL:
+    """The same database for who looks into it without Outpost."""
+    if database["SQL_TYPE"] == "sqlite":
+        return URL.create("sqlite", database=database["SQL_DATABASE_URL"])
+    host, port, name = database["SQL_HOST"], int(database["SQL_PORT"]), database["SQL_DATABASE"]
+    return URL.create("postgresql+pg8000", database["SQL_USER"], "", host, port, name)
 
 
 @pytest.fixture
