@@ -8,7 +8,6 @@ from typing import Literal
 from sqlalchemy import Connection, inspect, text
 
 from core.errors import ConfigError
-from infra import upstream
 from infra.crypto import Sealer
 from infra.database import Database
 
@@ -29,10 +28,9 @@ def schema_state(database: Database) -> SchemaState:
 
 
 def _state(connection: Connection) -> SchemaState:
-    if upstream.is_upstream(connection):
-        return "upstream"
-    if not inspect(connection).has_table("alembic_version"):
-        return "absent"
+    inspector = inspect(connection)
+    if not inspector.has_table("alembic_version"):
+        return "upstream" if inspector.has_table("service") else "absent"
     revision = connection.scalar(text("SELECT version_num FROM alembic_version"))
     if revision == REVISIONS[-1]:
         return "current"
@@ -52,11 +50,17 @@ def migrate(database: Database, sealer: Sealer) -> None:
         if state == "newer":
             raise ConfigError(_NEWER)
         if state == "upstream":
-            upstream.set_aside(connection)
-            _upgrade(connection, REVISIONS[0])
-            upstream.bring_back(connection, sealer)
+            _convert(connection, sealer)
         if state != "current":
             _upgrade(connection, "head")
+
+
+def _convert(connection: Connection, sealer: Sealer) -> None:
+    from infra import upstream  # once in a database's life
+
+    upstream.set_aside(connection)
+    _upgrade(connection, REVISIONS[0])
+    upstream.bring_back(connection, sealer)
 
 
 def require_current(database: Database) -> None:

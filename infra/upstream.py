@@ -64,12 +64,6 @@ _services = Table(
 """The part of revision 0001 that is filled. Spelled out: later revisions change ``infra.tables``, but not this."""
 
 
-def is_upstream(db: Connection) -> bool:
-    """Is this the existing implementation's database? It has services and no version table."""
-    inspector = inspect(db)
-    return inspector.has_table("service") and not inspector.has_table("alembic_version")
-
-
 def set_aside(db: Connection) -> None:
     """Move upstream's rows out of the way of the tables that the migrations make. Raises ``ConfigError``."""
     found = {column["name"] for column in inspect(db).get_columns("service")}

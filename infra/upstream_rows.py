@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import time
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -12,11 +13,16 @@ from typing import Any
 
 from core.errors import ConfigError, Unreadable
 from core.model import UNDEFINED_FLAVOR, Body, Identity, JsonDict, Status
+from core.spawners.adapter import OWN_STATE
+from core.spawners.process import STARTED_BEFORE
 from infra.crypto import Sealer
 
 log = logging.getLogger(__name__)
 
 _NO_END_YEAR = 9999
+_CLOCK_SECONDS = 60.0
+"""Start times are derived from a clock that may be set meanwhile."""
+
 _NAMES = ("pid", "pod_name", "object_name", "object_id", "container_id", "job_id", "unit_name")
 """What Spawners' states call the resource itself; the rest of a state may differ though it is the same."""
 
@@ -87,7 +93,7 @@ class Converter:
             return {"body": old["body"] or b""} | {key: old[key] or None for key in ("state", "start_response")}
         return {
             "body": self._sealer.seal(opened.body),
-            "state": self._sealer.seal(opened.state) if opened.state else None,
+            "state": self._sealer.seal(_with_limit(opened.state)) if opened.state else None,
             "start_response": self._sealer.seal(opened.response) if opened.response else None,
         }
 
@@ -130,6 +136,13 @@ def _servers(state: JsonDict, identity: Identity) -> set[Any]:
     if named:
         return {(key, json.dumps([state[key], state.get("namespace")], sort_keys=True)) for key in named}
     return {(identity, key, json.dumps(value, sort_keys=True)) for key, value in state.items()}
+
+
+def _with_limit(state: JsonDict) -> JsonDict:
+    """A pid has no start time beside it, but what starts after the upgrade is another process."""
+    if not state.get("pid"):
+        return state
+    return state | {OWN_STATE: {STARTED_BEFORE: time.time() + _CLOCK_SECONDS}}
 
 
 def _plain(old: Mapping[str, Any], identity: Identity) -> dict[str, Any]:

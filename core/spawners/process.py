@@ -16,6 +16,9 @@ from core.spawners.adapter import StatelessSpawner
 MARK_VARIABLE = "OUTPOST_SERVICE"
 """In a server's environment; finds the process of a start that was cut off before its pid was stored."""
 
+STARTED_BEFORE = "started_before"
+"""In the notes of a state that an earlier Outpost stored without a start time: seconds since the epoch."""
+
 _SAME_START_SECONDS = 1.0
 """The system derives start times from clock ticks; the same process may be told a little apart."""
 
@@ -26,11 +29,15 @@ class RestoredProcess(subprocess.Popen[bytes]):
     So ``poll()`` and ``stop()`` of a Spawner, and what subclasses make of them, need no change.
     """
 
-    def __init__(self, pid: int, started: float | None) -> None:
-        """``started`` is the process's start time in seconds since the epoch; None accepts whatever has the pid."""
+    def __init__(self, pid: int, started: float | None, started_before: float | None = None) -> None:
+        """``started`` is the process's start time in seconds since the epoch.
+
+        Without it whatever has the pid is accepted, unless it is younger than ``started_before``.
+        """
         self.pid = pid
         self.returncode: int | None = None
         self._started = started
+        self._started_before = started_before
 
     def poll(self) -> int | None:
         """None while that very process runs; else its exit code, 0 when nobody knows it."""
@@ -41,13 +48,18 @@ class RestoredProcess(subprocess.Popen[bytes]):
     def _exit_code(self) -> int | None:
         with contextlib.suppress(psutil.NoSuchProcess):
             process = psutil.Process(self.pid)
-            if self._started is not None and abs(process.create_time() - self._started) > _SAME_START_SECONDS:
+            if not self._is_meant(process.create_time()):
                 return 0
             with contextlib.suppress(ChildProcessError):
                 ended, status = os.waitpid(self.pid, os.WNOHANG)
                 return os.waitstatus_to_exitcode(status) if ended else None
             return 0 if process.status() == psutil.STATUS_ZOMBIE else None
         return 0
+
+    def _is_meant(self, created: float) -> bool:
+        if self._started is not None:
+            return abs(created - self._started) <= _SAME_START_SECONDS
+        return self._started_before is None or created < self._started_before
 
     def __exit__(self, *_: object) -> None:
         """There are no pipes to close, and nothing to wait for."""
@@ -81,7 +93,7 @@ class StatelessProcessSpawner(StatelessSpawner):
         if not self.pid:
             self.pid = _find_marked(self.notes.get("mark"))
         if self.pid:
-            self.proc = RestoredProcess(self.pid, self.notes.get("started"))
+            self.proc = RestoredProcess(self.pid, self.notes.get("started"), self.notes.get(STARTED_BEFORE))
 
     async def _signal(self, sig: int) -> bool:
         """Signal that very process; False when it has ended."""

@@ -104,3 +104,15 @@ async def test_a_pid_without_a_start_time_is_taken_as_it_is(
 
 async def test_without_state_nothing_runs(outpost: JupyterHubOutpost) -> None:
     assert await build(service({}), outpost).poll() == 0
+
+
+async def test_a_pid_that_was_reused_since_the_upgrade_is_neither_polled_as_running_nor_killed(
+    outpost: JupyterHubOutpost, bystander: subprocess.Popen[bytes]
+) -> None:
+    created = psutil.Process(bystander.pid).create_time()
+    reused = {"pid": bystander.pid, "_outpost": {"started_before": created - 5}}
+    assert await build(service(reused), outpost).poll() == 0
+    await build(service(reused), outpost).stop()
+    assert bystander.poll() is None
+    ours = {"pid": bystander.pid, "_outpost": {"started_before": created + 5}}
+    assert await build(service(ours), outpost).poll() is None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
@@ -16,7 +17,7 @@ from sqlalchemy import URL, text
 
 from core.errors import ConfigError, Unreadable
 from core.model import Body, Identity, Inputs, NewService, Service, Status
-from infra import schema
+from infra import schema, upstream
 from infra.crypto import Sealer
 from infra.database import Database
 from infra.store import SqlStore
@@ -73,7 +74,7 @@ def test_a_running_service_is_the_same_afterwards(database: Database, old: Upstr
         "user_options": {"flavor": "big", "nested": {"x": [1]}},
     }
     row_id = old.add(
-        "ünï/code", user_id=42, body=body, state={"pid": 123, "more": [1]}, flavor="big", start_id="abc",
+        "ünï/code", user_id=42, body=body, state={"pod_name": "p", "more": [1]}, flavor="big", start_id="abc",
         start_response={"service": "http://10.0.0.1:8888"},
     )  # fmt: skip
     assert loaded(upgraded(database, old), row_id) == Service(
@@ -88,7 +89,7 @@ def test_a_running_service_is_the_same_afterwards(database: Database, old: Upstr
         end_date=None,
         body=Body(**body),
         inputs=Inputs(),
-        state={"pid": 123, "more": [1]},
+        state={"pod_name": "p", "more": [1]},
         start_response="http://10.0.0.1:8888",
         lease_owner=None,
         lease_until=None,
@@ -111,6 +112,16 @@ def test_the_schema_is_the_one_a_new_database_has_and_the_upgrade_can_be_repeate
     assert [s.identity.name for s in store.list_hub("hub1")] == ["a"]
     with database.read() as db:
         assert compare_metadata(MigrationContext.configure(db), metadata) == []
+
+
+def test_a_pid_is_kept_with_the_moment_after_which_it_is_another_process(
+    database: Database, old: UpstreamDatabase
+) -> None:
+    row_id = old.add("a", state={"pid": 123})
+    before = time.time()
+    state = loaded(upgraded(database, old), row_id).state
+    assert state["pid"] == 123
+    assert before < state["_outpost"]["started_before"] < time.time() + 120
 
 
 @pytest.mark.parametrize(
@@ -240,7 +251,7 @@ def test_of_duplicates_the_newest_keeps_the_name_and_the_others_are_stopped(
         newest: ("0", Status.RUNNING),
     }
     assert store.unattended(NOW, NOW, 10) == [oldest, older]
-    assert loaded(store, oldest).state == {"pid": 1}
+    assert loaded(store, oldest).state["pid"] == 1
 
 
 def test_a_duplicates_new_name_is_nobody_elses(database: Database, old: UpstreamDatabase) -> None:
@@ -355,6 +366,19 @@ def test_what_hangs_on_the_old_tables_stops_the_upgrade(database: Database, old:
     with pytest.raises(ConfigError, match="cannot be replaced, and are unchanged: cannot drop table service because"):
         upgraded(database, old)
     assert [row["name"] for row in old.rows()] == ["a"]
+
+
+@only_postgresql
+def test_an_old_outpost_that_still_works_stops_the_upgrade(
+    database: Database, old: UpstreamDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(upstream, "_LOCK_SECONDS", 1)
+    old.add("a")
+    with database.write() as still_working:
+        still_working.execute(text("SELECT * FROM service"))
+        with pytest.raises(ConfigError, match="still used by another Outpost after 1 seconds; stop it"):
+            upgraded(database, old)
+    assert upgraded(database, old).list_hub("hub1") != []
 
 
 def test_processes_that_start_together_upgrade_it_once(database_url: URL, old: UpstreamDatabase) -> None:
