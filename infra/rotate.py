@@ -13,7 +13,9 @@ from infra.crypto import Sealer
 from infra.database import Database
 from infra.tables import services
 
-_BATCH = 200
+_BATCH = 50
+"""Rows in one transaction: whoever wants one of them waits for its end."""
+
 _SEALED = (services.c.body, services.c.inputs, services.c.state, services.c.start_response)
 _READ = select(services.c.id, services.c.jupyterhub_username, services.c.name, services.c.start_id, *_SEALED)
 

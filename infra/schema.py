@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Literal
 
 from sqlalchemy import Connection, inspect, text
 
-from core.errors import ConfigError
+from core.errors import ConfigError, StoreUnavailable
 from infra.crypto import Sealer
 from infra.database import Database
 
@@ -18,6 +19,8 @@ SchemaState = Literal["absent", "upstream", "older", "current", "newer"]
 """``upstream``: the existing implementation's database, not yet converted."""
 
 _ONE_MIGRATION_AT_A_TIME = 7_305_461
+_LONGEST_MIGRATION_SECONDS = 600
+_LOOK_AGAIN_SECONDS = 0.2
 _NEWER = "the database was migrated by a newer Outpost; run that version, or a newer one"
 
 
@@ -45,7 +48,7 @@ def migrate(database: Database, sealer: Sealer) -> None:
     """
     with database.write() as connection:
         if not database.is_sqlite:
-            connection.execute(text(f"SELECT pg_advisory_xact_lock({_ONE_MIGRATION_AT_A_TIME})"))
+            _wait_for_others(connection)
         state = _state(connection)
         if state == "newer":
             raise ConfigError(_NEWER)
@@ -53,6 +56,17 @@ def migrate(database: Database, sealer: Sealer) -> None:
             _convert(connection, sealer)
         if state != "current":
             _upgrade(connection, "head")
+
+
+def _wait_for_others(connection: Connection) -> None:
+    """Asked again and again, since a single question would end with the connection's time-out."""
+    deadline = time.monotonic() + _LONGEST_MIGRATION_SECONDS
+    while not connection.scalar(text(f"SELECT pg_try_advisory_xact_lock({_ONE_MIGRATION_AT_A_TIME})")):
+        if time.monotonic() > deadline:
+            raise StoreUnavailable(
+                f"another process has been migrating the database for {_LONGEST_MIGRATION_SECONDS} seconds"
+            )
+        time.sleep(_LOOK_AGAIN_SECONDS)
 
 
 def _convert(connection: Connection, sealer: Sealer) -> None:

@@ -32,7 +32,9 @@ from infra.upstream_rows import Converter, identity_of
 log = logging.getLogger(__name__)
 
 _BATCH = 500
-_LOCK_SECONDS = 30
+_LOCK_SECONDS = 8
+"""Below the connection's own time-out, so that PostgreSQL is the one who says what is wrong."""
+
 _LOCK_TIMEOUT = "55P03"
 
 _COLUMNS = frozenset(
@@ -113,7 +115,7 @@ def bring_back(db: Connection, sealer: Sealer) -> None:
     for batch in _newest_first(db):
         rows = [row for old in batch if (row := converter.convert(old)) is not None]
         if rows:
-            db.execute(_services.insert(), rows)
+            db.execute(_services.insert().values(rows))  # one statement, or each row is a round trip
     if db.dialect.name != "sqlite":
         db.execute(text("SELECT setval(pg_get_serial_sequence('service', 'id'), (SELECT max(id) FROM service))"))
     for table in ("upstream_service", "upstream_jupyterhub"):

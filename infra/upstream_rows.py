@@ -7,7 +7,7 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -80,7 +80,7 @@ class Converter:
         env = {key: str(value) for key, value in parts["env"].items() if value is not None}
         service = response.get("service")
         return _Opened(
-            body=asdict(Body(**parts | {"env": env})),
+            body=parts | {"env": env},
             state=state,
             response={"service": service} if isinstance(service, str) else {},
         )

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor, wait
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -10,7 +12,20 @@ from typing import Any
 import pytest
 from alembic.script import ScriptDirectory
 from cryptography.fernet import Fernet
-from sqlalchemy import URL, Insert, LargeBinary, String, cast, insert, literal, select, text, update
+from sqlalchemy import (
+    URL,
+    Insert,
+    LargeBinary,
+    String,
+    cast,
+    create_engine,
+    event,
+    insert,
+    literal,
+    select,
+    text,
+    update,
+)
 
 from core.errors import ConfigError, ServiceExists, ServiceNotFound, StoreUnavailable, Unreadable
 from core.model import Body, Identity, Inputs, NewService, Status
@@ -214,6 +229,23 @@ def test_a_database_of_a_newer_outpost_is_left_alone(database: Database) -> None
     assert schema.schema_state(database) == "newer"
     with pytest.raises(ConfigError, match="newer Outpost"):
         schema.migrate(database, SEALER)
+
+
+@pytest.mark.parametrize("database_url", [pytest.param("postgresql", marks=pytest.mark.postgresql)], indirect=True)
+def test_a_migration_waits_for_another_one_longer_than_a_statement_may_take(
+    database: Database, database_url: URL
+) -> None:
+    impatient, begun = Database(database_url), threading.Event()
+    impatient.engine = create_engine(database_url, connect_args={"timeout": 1})
+    event.listen(impatient.engine, "before_cursor_execute", lambda *_: begun.set())
+    with ThreadPoolExecutor() as pool:
+        with database.write() as other:
+            other.execute(text(f"SELECT pg_advisory_xact_lock({schema._ONE_MIGRATION_AT_A_TIME})"))
+            waiting = pool.submit(schema.migrate, impatient, SEALER)
+            begun.wait(10)
+            assert wait([waiting], 2).not_done
+        waiting.result(10)
+    impatient.close()
 
 
 def test_the_migrated_schema_is_that_of_the_tables(database: Database) -> None:
