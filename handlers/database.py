@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -45,6 +46,8 @@ def prepare(settings: Settings, database: Database) -> None:
 
 @contextmanager
 def _database() -> Iterator[tuple[Database, Sealer]]:
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    logging.getLogger("alembic").setLevel(logging.WARNING)
     settings = from_environment(StoreSettings)
     sealer, database = settings.sealer(), open_database(settings)
     try:
