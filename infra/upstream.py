@@ -6,7 +6,7 @@ The migration that made revision 0001 is the one converted to, so that later one
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 from sqlalchemy import (
@@ -36,6 +36,8 @@ _LOCK_SECONDS = 8
 """Below the connection's own time-out, so that PostgreSQL is the one who says what is wrong."""
 
 _LOCK_TIMEOUT = "55P03"
+_NOT_ALLOWED = ("2B", "42")
+"""Classes of SQLSTATE: something else hangs on a table, or this user may not."""
 
 _COLUMNS = frozenset(
     {
@@ -92,15 +94,18 @@ def _lock(db: Connection) -> None:
 
 
 def _in_the_way(error: DBAPIError) -> Exception:
-    """What PostgreSQL says, for an operator; other errors as they are."""
+    """What an operator can do something about, in PostgreSQL's words; other errors as they are."""
     told = error.orig.args[0] if error.orig is not None and error.orig.args else None
-    if not isinstance(told, Mapping):
+    if not isinstance(told, dict):
         return error
-    if told.get("C") == _LOCK_TIMEOUT:
+    state = str(told.get("C"))
+    if state == _LOCK_TIMEOUT:
         return ConfigError(
             f"the database is still used by another Outpost after {_LOCK_SECONDS} seconds; stop it, and start again"
         )
-    return ConfigError(f"the existing Outpost's tables cannot be replaced, and are unchanged: {told.get('M')}")
+    if state.startswith(_NOT_ALLOWED):
+        return ConfigError(f"the existing Outpost's tables cannot be replaced, and are unchanged: {told.get('M')}")
+    return error
 
 
 def bring_back(db: Connection, sealer: Sealer) -> None:
