@@ -19,6 +19,9 @@ log = logging.getLogger(__name__)
 MIN_AGE = timedelta(minutes=30)
 """A younger service may be one that its hub is still bringing up."""
 
+_UNKNOWN_USER = "0"
+"""Of a service whose user is not known it cannot be said that its hub does not list it, if it lists one so named."""
+
 StopSoon = Callable[[Identity], Awaitable[None]]
 
 
@@ -61,7 +64,7 @@ async def _known_to(place: ServerList, calls: HubCalls) -> set[str]:
         raise ValueError("the answer is not JSON") from None
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         raise ValueError("the answer is no list of strings")
-    return set(names)
+    return {*names, *(f"{_UNKNOWN_USER}_{name.partition('_')[2]}" for name in names)}
 
 
 def _is_due(service: ServiceSummary, clock: Clock) -> bool:

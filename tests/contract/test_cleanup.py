@@ -62,6 +62,23 @@ def test_a_service_that_its_hub_no_longer_lists_is_stopped(configured: Configure
     assert "list-token" not in outpost.log.read_text()
 
 
+def test_a_service_of_an_unknown_user_is_kept_while_any_user_has_one_of_its_name(
+    configured: Configured, hub_stub: RecordingHub
+) -> None:
+    hub_stub.answers["/servers"] = ["7_known_s"]
+    hub_stub.statuses["/servers"] = 500
+    outpost, hub = configured("", **lists(hub_stub))
+    start_all(outpost, hub, hub_stub)
+    with sqlite3.connect(outpost.folder / "outpost.sqlite", timeout=30) as db:
+        db.execute("UPDATE service SET jupyterhub_user_id = '0'")
+    db.close()
+    hub_stub.statuses["/servers"] = 200
+    eventually(lambda: names(hub) == ["known", "young"])
+    before = asked(hub_stub)
+    eventually(lambda: asked(hub_stub) > before + 1)
+    assert names(hub) == ["known", "young"]
+
+
 DOUBTFUL = {
     "an error": (500, ["x"]),
     "a refusal": (403, []),
