@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
+from threading import Lock
 from typing import Any
+
+from core.errors import ConfigError
 
 _CONNECT_SECONDS = 2
 _READ_SECONDS = 5
 _ATTEMPTS = 2
+
+_making = Lock()
+"""A session makes its clients one after the other."""
 
 
 @cache
@@ -18,12 +26,30 @@ def session() -> Any:
     return boto3.session.Session()
 
 
-@cache
 def client(service: str) -> Any:
     """A client of that service; safe to use from several threads."""
+    with _making:
+        return _client(service)
+
+
+@cache
+def _client(service: str) -> Any:
     from botocore.config import Config
 
     config = Config(
         connect_timeout=_CONNECT_SECONDS, read_timeout=_READ_SECONDS, retries={"total_max_attempts": _ATTEMPTS}
     )
     return session().client(service, config=config)
+
+
+@contextmanager
+def explained(what: str) -> Iterator[None]:
+    """Trouble with AWS becomes a ``ConfigError`` of one line, which begins with ``what``."""
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    try:
+        yield
+    except ClientError as error:
+        raise ConfigError(f"{what}: {error.response['Error']['Code']}") from None
+    except BotoCoreError as error:
+        raise ConfigError(f"{what}: {' '.join(str(error).split())}") from None

@@ -72,14 +72,10 @@ def token(cluster: str) -> str:
 
 
 def _describe(name: str) -> dict[str, Any]:
-    from botocore.exceptions import BotoCoreError, ClientError
-
-    try:
+    with aws.explained(f"{VARIABLE}: {name!r} cannot be described"):
         cluster: dict[str, Any] = aws.client("eks").describe_cluster(name=name)["cluster"]
-    except ClientError as error:
-        raise ConfigError(f"{VARIABLE}: {name!r} cannot be described: {error.response['Error']['Code']}") from None
-    except BotoCoreError as error:
-        raise ConfigError(f"{VARIABLE}: {name!r} cannot be described: {error}") from None
+    if not cluster.get("endpoint") or not cluster.get("certificateAuthority", {}).get("data"):
+        raise ConfigError(f"{VARIABLE}: {name!r} has no endpoint yet; it is {cluster.get('status')}, not ACTIVE")
     return cluster
 
 

@@ -8,7 +8,6 @@ import tempfile
 from collections.abc import MutableMapping
 from datetime import datetime, timedelta
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
 
 from core.errors import ConfigError
 from core.ports import Clock
@@ -19,14 +18,16 @@ log = logging.getLogger(__name__)
 VARIABLES = ("OUTPOST_CONFIG_FILE", "OUTPOST_FLAVORS_PATH", "OUTPOST_CREDITS_PATH")
 LOOK_AGAIN_AFTER = timedelta(minutes=1)
 
+_SCHEME = "s3://"
+_NOT_MODIFIED = 304
+
 
 class S3File:
     """One object of S3 and its copy."""
 
     def __init__(self, variable: str, url: str) -> None:
         """Nothing is fetched yet. Raises ``ConfigError`` when ``url`` is not ``s3://bucket/key``."""
-        parts = urlsplit(url)
-        self._bucket, self._key = parts.netloc, unquote(parts.path.lstrip("/"))
+        self._bucket, _, self._key = url.removeprefix(_SCHEME).partition("/")
         if not self._bucket or not self._key:
             raise ConfigError(f"{variable}: {url} must have the form s3://bucket/key")
         self._name = f"{variable}: {url}"
@@ -36,19 +37,17 @@ class S3File:
 
     def fetch(self) -> None:
         """Make the copy what the object is now. Raises ``ConfigError`` that names the object."""
-        from botocore.exceptions import BotoCoreError, ClientError
+        from botocore.exceptions import ClientError
 
         known = {"IfNoneMatch": self._etag} if self._etag else {}
-        try:
-            answer = aws.client("s3").get_object(Bucket=self._bucket, Key=self._key, **known)
+        with aws.explained(f"{self._name} cannot be read"):
+            try:
+                answer = aws.client("s3").get_object(Bucket=self._bucket, Key=self._key, **known)
+            except ClientError as error:
+                if error.response["ResponseMetadata"]["HTTPStatusCode"] == _NOT_MODIFIED:
+                    return
+                raise
             content = answer["Body"].read()
-        except ClientError as error:
-            code = error.response["Error"]["Code"]
-            if code in ("304", "NotModified"):
-                return
-            raise ConfigError(f"{self._name} cannot be read: {code}") from None
-        except BotoCoreError as error:
-            raise ConfigError(f"{self._name} cannot be read: {error}") from None
         self._replace(content)
         self._etag = answer["ETag"]
 
@@ -69,7 +68,7 @@ class S3Files:
         self._looked_at: datetime = clock()
         self._files = []
         for variable in VARIABLES:
-            if environ.get(variable, "").startswith("s3://"):
+            if environ.get(variable, "").startswith(_SCHEME):
                 file = S3File(variable, environ[variable])
                 file.fetch()
                 environ[variable] = str(file.path)
