@@ -6,6 +6,7 @@ import json
 import logging
 from collections.abc import MutableMapping
 from datetime import timedelta
+from threading import Lock
 
 from core.errors import ConfigError
 from core.ports import Clock
@@ -33,23 +34,27 @@ class Secrets:
         self._clock = clock
         self._entries = [entry.strip() for entry in environ.get(VARIABLE, "").split(";") if entry.strip()]
         self._read_at = clock()
+        self._reading = Lock()
         self._apply()
 
     def refresh(self) -> bool:
         """Read them again, if that has not just been done; has anything changed? Trouble is logged."""
-        if not self._entries or self._clock() - self._read_at < REFRESH_AFTER:
-            return False
-        self._read_at = self._clock()
-        try:
-            return self._apply()
-        except ConfigError as error:
-            log.error("secrets could not be read again: %s", error)
-            return False
+        with self._reading:  # who comes meanwhile has what is being read
+            if not self._entries or self._clock() - self._read_at < REFRESH_AFTER:
+                return False
+            self._read_at = self._clock()
+            try:
+                return self._apply()
+            except ConfigError as error:
+                log.error("secrets could not be read again: %s", error)
+                return False
 
     def _apply(self) -> bool:
         values: dict[str, str] = {}
         for entry in self._entries:
             values |= self._values_of(entry)
+            if any("\0" in name + value or "=" in name or not name for name, value in values.items()):
+                raise ConfigError(f"{VARIABLE}: {entry!r} holds a name or value that no variable can have")
         changed = {name: value for name, value in values.items() if self._environ.get(name) != value}
         self._environ.update(changed)
         return bool(changed)
@@ -72,17 +77,11 @@ class Secrets:
         return {key: value if isinstance(value, str) else json.dumps(value) for key, value in values.items()}
 
     def _fetch(self, place: str) -> str:
-        from botocore.exceptions import BotoCoreError, ClientError
-
-        try:
+        with aws.explained(f"{VARIABLE}: {place!r} cannot be read"):
             if place.startswith(_SSM):
                 answer = aws.client("ssm").get_parameter(Name=place.removeprefix(_SSM), WithDecryption=True)
                 return str(answer["Parameter"]["Value"])
             answer = aws.client("secretsmanager").get_secret_value(SecretId=place)
-        except ClientError as error:
-            raise ConfigError(f"{VARIABLE}: {place!r} cannot be read: {error.response['Error']['Code']}") from None
-        except BotoCoreError as error:
-            raise ConfigError(f"{VARIABLE}: {place!r} cannot be read: {error}") from None
         if "SecretString" not in answer:
             raise ConfigError(f"{VARIABLE}: {place!r} is binary; it must be text")
         return str(answer["SecretString"])

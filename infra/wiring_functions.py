@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import logging
 import os
-from collections.abc import MutableMapping
 from dataclasses import dataclass
 
 from core.background import Background
@@ -17,18 +17,20 @@ from infra.secrets import Secrets
 from infra.settings import Settings, read_settings
 from infra.wiring import Hosting, Outpost, assemble, utc_now
 
+log = logging.getLogger(__name__)
+
 _TUNNEL_SECONDS = 40.0
 
 
 class Environment:
     """Where a function's configuration comes from. It can change while an instance lives."""
 
-    def __init__(self, clock: Clock = utc_now, environ: MutableMapping[str, str] = os.environ) -> None:
-        """Fetch all of it. Raises ``ConfigError``."""
-        environ.setdefault("SQL_POOL_SIZE", "0")  # an instance that is frozen must not hold connections
-        self._secrets = Secrets(environ, clock)
-        self._files = S3Files(environ, clock)
-        self._eks = EksAccess(environ, clock)
+    def __init__(self, clock: Clock) -> None:
+        """Fetch all of it into this process's environment. Raises ``ConfigError``."""
+        os.environ.setdefault("SQL_POOL_SIZE", "0")  # an instance that is frozen must not hold connections
+        self._secrets = Secrets(os.environ, clock)
+        self._files = S3Files(os.environ, clock)
+        self._eks = EksAccess(os.environ, clock)
         self.settings = read_settings()
 
     def refresh(self) -> None:
@@ -37,9 +39,12 @@ class Environment:
         self._eks.refresh()
 
     def reread(self) -> Settings:
-        """After a refused credential: the settings as the secrets are now."""
+        """After a refused credential: the settings as the secrets are now, or the last good ones."""
         if self._secrets.refresh():
-            self.settings = read_settings()
+            try:
+                self.settings = read_settings()
+            except ConfigError as error:
+                log.error("the changed secrets are not used: %s", error)
         return self.settings
 
 
