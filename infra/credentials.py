@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
+from core.errors import ConfigError, StoreUnavailable
 from infra import aws
 from infra.database_settings import DatabaseSettings
 
@@ -31,11 +32,16 @@ def password_for(settings: DatabaseSettings, reread: Callable[[], DatabaseSettin
 
 
 def _iam_tokens(settings: DatabaseSettings) -> Password:
-    client = aws.client("rds")
+    with aws.explained("SQL_IAM_AUTH: tokens cannot be signed"):
+        client = aws.client("rds")
 
     def token(refused: bool) -> str:
         """Signed on this machine, without a call; it opens connections for 15 minutes."""
-        signed: str = client.generate_db_auth_token(settings.sql_host, settings.sql_port, settings.sql_user)
+        try:
+            with aws.explained("SQL_IAM_AUTH: no token can be signed"):
+                signed: str = client.generate_db_auth_token(settings.sql_host, settings.sql_port, settings.sql_user)
+        except ConfigError as error:  # the role's credentials may come back
+            raise StoreUnavailable(f"the database does not answer: {error}") from None
         return signed
 
     return token

@@ -136,7 +136,7 @@ def _on_sqlite_begin(connection: Connection) -> None:
 def _translated() -> Iterator[None]:
     try:
         yield
-    except (OperationalError, InterfaceError, PoolTimeout) as error:
+    except (OperationalError, InterfaceError, PoolTimeout, OSError) as error:  # TLS that fails is an OSError
         raise StoreUnavailable(f"the database does not answer: {_cause(error)}") from error
     except DBAPIError as error:
         if error.connection_invalidated or _sqlstate(error.orig).startswith(_AWAY):
@@ -145,7 +145,10 @@ def _translated() -> Iterator[None]:
 
 
 def _cause(error: Exception) -> str:
-    """The driver's own words, without the statement and its parameters."""
+    """The driver's own words, without the statement and its parameters, and what they come from."""
     told = getattr(error, "orig", None) or error
     details = told.args[0] if told.args else None
-    return str(details["M"] if isinstance(details, dict) and "M" in details else told).splitlines()[0]
+    if isinstance(details, dict) and "M" in details:
+        return str(details["M"])
+    below = told.__cause__ if isinstance(told.__cause__, OSError) else None
+    return " ".join(f"{told}{f': {below}' if below else ''}".split()) or type(told).__name__

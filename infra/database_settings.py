@@ -67,12 +67,14 @@ class DatabaseSettings(BaseSettings):
             raise ConfigError(f"{', '.join(missing)}: not set, but SQL_TYPE=postgresql needs it")
         if bool(self.sql_sslcert) != bool(self.sql_sslkey):
             raise ConfigError("SQL_SSLCERT, SQL_SSLKEY: a client certificate needs both")
-        if self.sql_sslmode in ("disable", "prefer"):
-            given = {"SQL_SSLROOTCERT": self.sql_sslrootcert, "SQL_SSLCERT": self.sql_sslcert}
-            if unused := [name for name, value in given.items() if value]:
-                raise ConfigError(f"{', '.join(unused)}: set, but not used; set SQL_SSLMODE to 'verify-full'")
-            if self.sql_iam_auth:
-                raise ConfigError("SQL_IAM_AUTH: RDS takes tokens over TLS only; set SQL_SSLMODE to 'verify-full'")
+        may_be_plain = self.sql_sslmode in ("disable", "prefer")
+        verifies = self.sql_sslmode.startswith("verify-")
+        unused = ["SQL_SSLROOTCERT"] if self.sql_sslrootcert and not verifies else []
+        unused += ["SQL_SSLCERT"] if self.sql_sslcert and may_be_plain else []
+        if unused:
+            raise ConfigError(f"{', '.join(unused)}: set, but not used; set SQL_SSLMODE to 'verify-full'")
+        if self.sql_iam_auth and may_be_plain:
+            raise ConfigError("SQL_IAM_AUTH: RDS takes tokens over TLS only; set SQL_SSLMODE to 'verify-full'")
         self.tls()
 
     def tls(self) -> Tls:
