@@ -101,14 +101,16 @@ class Settings(StoreSettings):
             "JUPYTERHUB_CLEANUP_URLS": _split(self.cleanup_urls),
             "JUPYTERHUB_CLEANUP_TOKENS": _split(self.cleanup_tokens.get_secret_value()),
         }
-        if len({len(values) for values in lists.values()}) > 1:
-            counts = ", ".join(f"{name} has {len(values)}" for name, values in lists.items())
+        if len({len(values) for values in lists.values()}) > 1 or not all(map(all, lists.values())):
+            counts = ", ".join(f"{name} has {sum(map(bool, values))}" for name, values in lists.items())
             raise ConfigError(f"{counts}: they must have one entry for each hub, separated by ';'")
         return [ServerList(*entry) for entry in zip(*lists.values(), strict=True)]
 
 
 def _split(text: str) -> list[str]:
-    return [part.strip() for part in text.split(";") if part.strip()]
+    """The entries at their positions, which a gap must not shift."""
+    text = text.strip().removesuffix(";")
+    return [part.strip() for part in text.split(";")] if text else []
 
 
 def read_settings() -> Settings:
