@@ -21,7 +21,7 @@ request_id: ContextVar[str] = ContextVar("request_id", default="")
 
 
 class JsonFormatter(logging.Formatter):
-    """One JSON object a line, for services that collect logs; ``log_format`` does not apply."""
+    """One JSON object a line, redacted, for services that collect logs; ``log_format`` does not apply."""
 
     def format(self, record: logging.LogRecord) -> str:
         """Time, level, logger, message, and where there are any the request, the service and the error."""
@@ -29,29 +29,30 @@ class JsonFormatter(logging.Formatter):
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname,
             "logger": record.name,
-            "message": redact(record.getMessage()),
+            "message": record.getMessage(),
             "request_id": request_id.get(),
             "service": getattr(record, "service", ""),
         }
         if record.exc_info:
-            line["error"] = redact(self.formatException(record.exc_info))
-        return json.dumps({key: value for key, value in line.items() if value}, ensure_ascii=False)
+            line["error"] = self.formatException(record.exc_info)
+        # What is hidden must go before JSON escapes it, and may not take JSON's own signs with it.
+        return json.dumps({key: redact(value) for key, value in line.items() if value}, ensure_ascii=False)
 
 
 def configure(
-    outpost: JupyterHubOutpost, name: str = "JupyterHubOutpost", formatter: logging.Formatter | None = None
+    outpost: JupyterHubOutpost, name: str = "JupyterHubOutpost", formatter: JsonFormatter | None = None
 ) -> None:
     """Send all logs to stderr and to ``extra_log_handlers``; calling it again replaces what it set up.
 
     ``formatter`` goes before ``log_format``.
     """
-    formatter = RedactingFormatter(formatter or LogFormatter(fmt=outpost.log_format, datefmt=outpost.log_datefmt))
+    chosen = formatter or RedactingFormatter(LogFormatter(fmt=outpost.log_format, datefmt=outpost.log_datefmt))
     stderr = logging.StreamHandler(sys.stderr)
-    stderr.setFormatter(formatter)
+    stderr.setFormatter(chosen)
     for handler in outpost.extra_log_handlers:
         inner = handler.formatter
-        if not isinstance(inner, RedactingFormatter):
-            handler.setFormatter(RedactingFormatter(inner) if inner else formatter)
+        if not isinstance(inner, RedactingFormatter | JsonFormatter):
+            handler.setFormatter(RedactingFormatter(inner) if inner else chosen)
     root = logging.getLogger()
     root.handlers[:] = [stderr, *outpost.extra_log_handlers]
     level: Any = outpost.log_level  # the trait turns names into numbers

@@ -83,7 +83,7 @@ class Hosting:
     messages: Background
     reread: Callable[[], DatabaseSettings] | None = None
     """Reads the settings again when the database refuses the password."""
-    log_formatter: logging.Formatter | None = None
+    log_formatter: logs.JsonFormatter | None = None
     tunnel_seconds: float = 30
 
 
