@@ -19,6 +19,7 @@ from handlers.aws_events import Event
 from handlers.running import carry_on, drained
 from infra import emf
 from infra.schema import migrate as migrate_schema
+from infra.schema import schema_state
 from infra.wiring import Outpost, utc_now
 from infra.wiring_functions import FunctionOutpost, build_function
 
@@ -58,11 +59,13 @@ def tunnels(event: Event, context: Any) -> dict[str, Any]:
 
 
 def migrate(event: Event, context: Any) -> dict[str, Any]:
-    """Called by hand after a deployment: bring the database's schema to this version."""
-    aws_events.scheduled(event)
+    """Called by hand after a deployment: bring the database's schema to this version, or with ``dry_run`` compare."""
+    options = aws_events.scheduled(event)
     with _invocation(context) as function:
-        migrate_schema(function.outpost.database, function.outpost.settings.sealer())
-        return {"schema": "current"}
+        outpost = function.outpost
+        if not options.get("dry_run"):
+            migrate_schema(outpost.database, outpost.settings.sealer())
+        return {"schema": schema_state(outpost.database)}
 
 
 @cache

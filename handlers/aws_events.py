@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from typing import Any
 
 Event = dict[str, Any]
+
+_LONGEST = 255
+"""So many characters of an option the database stores."""
+
+_WORD = re.compile(r"[\w:.-]{1,40}")
 
 
 class WrongEvent(Exception):
@@ -23,12 +29,17 @@ class QueueMessage:
 
 def is_format_2(event: object) -> bool:
     """Is it an HTTP request of an HTTP API or a Function URL?"""
-    return isinstance(event, dict) and event.get("version") == "2.0" and "http" in event.get("requestContext", {})
+    return isinstance(event, dict) and event.get("version") == "2.0" and "http" in _request_context(event)
 
 
 def is_load_balancers(event: object) -> bool:
     """Is it an HTTP request of an Application Load Balancer?"""
-    return isinstance(event, dict) and "elb" in event.get("requestContext", {})
+    return isinstance(event, dict) and "elb" in _request_context(event)
+
+
+def _request_context(event: Event) -> Event:
+    context = event.get("requestContext")
+    return context if isinstance(context, dict) else {}
 
 
 def check_http(event: object) -> None:
@@ -49,7 +60,12 @@ def queue_messages(event: object) -> list[QueueMessage]:
 
 
 def _is_sqs(record: object) -> bool:
-    return isinstance(record, dict) and record.get("eventSource") == "aws:sqs"
+    return (
+        isinstance(record, dict)
+        and record.get("eventSource") == "aws:sqs"
+        and isinstance(record.get("messageId"), str)
+        and isinstance(record.get("body"), str)
+    )
 
 
 def _json_object(text: str) -> dict[str, Any] | None:
@@ -61,18 +77,24 @@ def _json_object(text: str) -> dict[str, Any] | None:
 
 
 def scheduled(event: object, *options: str) -> Event:
-    """The options of a scheduled or direct call: ``dry_run``, a bool, and those named, texts. Raises ``WrongEvent``."""
+    """The option of a scheduled or direct call: ``dry_run``, a bool, or one of those named, a text.
+
+    Raises ``WrongEvent``.
+    """
     if isinstance(event, dict):
         if event.get("detail-type") == "Scheduled Event":
             return {}
-        if event.keys() <= {"dry_run", *options} and _fit(event):
+        if event.keys() <= {"dry_run", *options} and len(event) <= 1 and _fit(event):
             return event
     direct = " or ".join(['{"dry_run": true}', *(f'{{"{option}": "..."}}' for option in options)])
     raise WrongEvent(f"this function takes scheduled events and direct calls with {direct}, not {_described(event)}")
 
 
 def _fit(options: Event) -> bool:
-    return all(isinstance(value, bool if name == "dry_run" else str) for name, value in options.items())
+    return all(
+        isinstance(value, bool) if name == "dry_run" else isinstance(value, str) and 0 < len(value) <= _LONGEST
+        for name, value in options.items()
+    )
 
 
 def _described(event: object) -> str:
@@ -82,8 +104,12 @@ def _described(event: object) -> str:
     records = event.get("Records")
     if isinstance(records, list) and records and isinstance(records[0], dict):
         source = records[0].get("eventSource") or records[0].get("EventSource")
-        return f"records of {source}" if isinstance(source, str) else "records without a source"
+        return f"records of {source}" if isinstance(source, str) and _is_word(source) else "records without a source"
     if "requestContext" in event:
         return "an HTTP request in this format"
-    keys = sorted(str(key) for key in event)[:5]
+    keys = sorted(str(key) if _is_word(str(key)) else "?" for key in event)[:5]
     return f"an event with the keys {', '.join(keys)}" if keys else "an empty event"
+
+
+def _is_word(text: str) -> bool:
+    return _WORD.fullmatch(text) is not None

@@ -11,6 +11,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from handlers import aws_events
 from handlers.api import create_app
+from handlers.aws_events import Event
 from handlers.observed import Observe
 from handlers.running import drained
 from infra.wiring_functions import FunctionOutpost
@@ -35,8 +36,18 @@ class _Drained:
         await drained(self._app(scope, receive, send), self._outpost)
 
 
+def _without_host(event: Event) -> Event:
+    """Nobody needs the Host header, and Mangum gives up at one whose port it cannot read."""
+    given = {kind: event[kind] for kind in ("headers", "multiValueHeaders") if event.get(kind)}
+    kept = {kind: {k: v for k, v in headers.items() if k.lower() != "host"} for kind, headers in given.items()}
+    return {**event, **kept}
+
+
 class _Format2(HTTPGateway):
     """A Function URL's or an HTTP API's event."""
+
+    def __init__(self, event: Event, context: Any, config: Any) -> None:
+        super().__init__(_without_host(event), context, config)
 
     @classmethod
     def infer(cls, event: Any, context: Any, config: Any) -> bool:
@@ -54,6 +65,9 @@ class _Format2(HTTPGateway):
 
 class _LoadBalancer(ALB):
     """An Application Load Balancer's event. The path is as it came."""
+
+    def __init__(self, event: Event, context: Any, config: Any) -> None:
+        super().__init__(_without_host(event), context, config)
 
     @classmethod
     def infer(cls, event: Any, context: Any, config: Any) -> bool:
