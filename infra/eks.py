@@ -66,7 +66,10 @@ def token(cluster: str) -> str:
         "context": {},
     }
     url = signer.generate_presigned_url(
-        request, client.meta.region_name, int(SIGNED_FOR.total_seconds()), "GetCallerIdentity"
+        request,
+        operation_name="GetCallerIdentity",
+        expires_in=int(SIGNED_FOR.total_seconds()),
+        region_name=client.meta.region_name,
     )
     return "k8s-aws-v1." + base64.urlsafe_b64encode(url.encode()).decode().rstrip("=")
 
