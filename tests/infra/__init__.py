@@ -1,0 +1,1 @@
+"""How Outpost calls the world: clouds, databases, the environment."""

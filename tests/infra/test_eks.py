@@ -1,0 +1,124 @@
+"""Access to an EKS cluster by the role of this process."""
+
+from __future__ import annotations
+
+import base64
+import json
+import stat
+import tempfile
+from collections.abc import MutableMapping
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+
+import httpx
+import pytest
+
+from core.errors import ConfigError
+from infra import aws as clients
+from infra.eks import EksAccess, token
+from tests.support.aws import REGION, Aws, calls_of
+from tests.support.clock import Clock
+
+
+@pytest.fixture
+def environ(
+    environ: MutableMapping[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> MutableMapping[str, str]:
+    """With a folder for temporary files of its own."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    environ["OUTPOST_EKS_CLUSTER"] = "hpc"
+    return environ
+
+
+@pytest.fixture
+def cluster(aws: Aws) -> str:
+    """A cluster's endpoint."""
+    made = clients.client("eks").create_cluster(
+        name="hpc", roleArn="arn:aws:iam::123456789012:role/eks", resourcesVpcConfig={"subnetIds": ["subnet-1"]}
+    )
+    return str(made["cluster"]["endpoint"])
+
+
+def signed_url(bearer: str) -> str:
+    """What is in a token."""
+    kind, _, encoded = bearer.partition(".")
+    assert kind == "k8s-aws-v1"
+    assert "=" not in encoded
+    return base64.urlsafe_b64decode(encoded + "=" * (-len(encoded) % 4)).decode()
+
+
+def test_kubeconfig_points_to_a_file_that_only_outpost_reads(
+    cluster: str, clock: Clock, environ: MutableMapping[str, str]
+) -> None:
+    EksAccess(environ, clock)
+    path = Path(environ["KUBECONFIG"])
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    config = json.loads(path.read_text())
+    (found,) = config["clusters"]
+    assert found["cluster"]["server"] == cluster
+    assert base64.b64decode(found["cluster"]["certificate-authority-data"])
+    (context,) = config["contexts"]
+    assert (config["current-context"], context["context"]) == (context["name"], {"cluster": "hpc", "user": "outpost"})
+    assert signed_url(config["users"][0]["user"]["token"])
+
+
+async def test_kubernetes_clients_can_read_the_file(
+    cluster: str, clock: Clock, environ: MutableMapping[str, str]
+) -> None:
+    from kubernetes_asyncio import client, config
+
+    EksAccess(environ, clock)
+    configuration = client.Configuration()
+    await config.load_kube_config(environ["KUBECONFIG"], client_configuration=configuration)
+    assert configuration.host == cluster.rstrip("/")
+    assert configuration.api_key["BearerToken"].startswith("Bearer k8s-aws-v1.")
+
+
+def test_a_token_is_a_signed_request_to_sts_for_this_cluster_only(aws: Aws) -> None:
+    url = urlsplit(signed_url(token("hpc")))
+    query = {name: values[0] for name, values in parse_qs(url.query).items()}
+    assert (url.scheme, url.netloc, url.path) == ("https", f"sts.{REGION}.amazonaws.com", "/")
+    assert query["Action"] == "GetCallerIdentity"
+    assert query["X-Amz-SignedHeaders"] == "host;x-k8s-aws-id"
+    assert query["X-Amz-Credential"].split("/")[2:] == [REGION, "sts", "aws4_request"]
+    assert query["X-Amz-Expires"] == "60"
+    assert signed_url(token("hpc")) != signed_url(token("another cluster"))
+
+
+def test_sts_says_who_sent_a_token(aws: Aws) -> None:
+    url = urlsplit(signed_url(token("hpc")))
+    answer = httpx.get(f"{aws.url}/?{url.query}", headers={"host": url.netloc, "x-k8s-aws-id": "hpc"})
+    assert answer.status_code == 200
+    assert "<GetCallerIdentityResult>" in answer.text
+
+
+def test_the_token_is_renewed_after_ten_minutes_and_not_before(
+    cluster: str, clock: Clock, environ: MutableMapping[str, str]
+) -> None:
+    access = EksAccess(environ, clock)
+    path = Path(environ["KUBECONFIG"])
+    first = path.stat().st_ino
+    calls = calls_of("eks")
+    clock.forward(minutes=9, seconds=59)
+    access.refresh()
+    assert path.stat().st_ino == first
+    clock.forward(seconds=1)
+    access.refresh()
+    assert path.stat().st_ino != first
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert json.loads(path.read_text())["current-context"] == "hpc"
+    assert calls == [], "the cluster is looked up once"
+
+
+def test_a_cluster_that_does_not_exist_is_named(aws: Aws, clock: Clock, environ: MutableMapping[str, str]) -> None:
+    with pytest.raises(ConfigError) as caught:
+        EksAccess(environ, clock)
+    assert str(caught.value) == "OUTPOST_EKS_CLUSTER: 'hpc' cannot be described: ResourceNotFoundException"
+    assert "KUBECONFIG" not in environ
+
+
+def test_without_a_cluster_nothing_is_asked_or_written(aws: Aws, clock: Clock, tmp_path: Path) -> None:
+    environ: dict[str, str] = {}
+    calls = calls_of("eks")
+    EksAccess(environ, clock).refresh()
+    assert (environ, calls) == ({}, [])
