@@ -12,6 +12,7 @@ from cryptography.fernet import Fernet
 
 from tests.support.outpost import ROOT
 
+POSTGRESQL = {"SQL_TYPE": "postgresql", "SQL_USER": "u", "SQL_HOST": "h", "SQL_DATABASE": "d"}
 KEY = Fernet.generate_key().decode()
 
 
@@ -52,6 +53,16 @@ def run(folder: Path, config: str = "", **env: str) -> subprocess.CompletedProce
         ({"SQL_TYPE": "postgresql"}, "SQL_USER, SQL_HOST, SQL_DATABASE: not set"),
         ({"SQL_TYPE": "postgresql", "SQL_HOST": "h", "SQL_DATABASE": "d", "SQL_PORT": "x"}, "SQL_PORT"),
         ({"OUTPOST_CONFIG_FILE": "/no/such/file.py"}, "/no/such/file.py: there is no such file"),
+        ({"JUPYTERHUB_CLEANUP_NAMES": "hub1"}, "JUPYTERHUB_CLEANUP_NAMES has 1, JUPYTERHUB_CLEANUP_URLS has 0"),
+        ({"CHECK_SERVICES": "perhaps"}, "CHECK_SERVICES: Input should be 'on', 'off' or 'dry-run'"),
+        ({"SQL_POOL_SIZE": "-1"}, "SQL_POOL_SIZE: Input should be greater than or equal to 0"),
+        (POSTGRESQL | {"SQL_IAM_AUTH": "true"}, "SQL_IAM_AUTH: RDS takes tokens over TLS only"),
+        (POSTGRESQL | {"SQL_SSLROOTCERT": "/ca"}, "SQL_SSLROOTCERT: set, but not used"),
+        (POSTGRESQL | {"SQL_SSLMODE": "verify-ca", "SQL_SSLROOTCERT": "/no/ca"}, "SQL_SSLROOTCERT: there is no file"),
+        (
+            POSTGRESQL | {"SQL_SSLMODE": "verify-full", "SQL_IAM_AUTH": "true", "AWS_CONFIG_FILE": "/dev/null"},
+            "SQL_IAM_AUTH: tokens cannot be signed: You must specify a region",
+        ),
     ],
 )
 def test_a_mistake_in_the_environment_is_named(tmp_path: Path, env: dict[str, str], said: str) -> None:
