@@ -22,7 +22,7 @@ _FUNCTION_URL_DOMAIN = ".lambda-url."
 def http(function: FunctionOutpost, observe: Observe) -> Mangum:
     """The API for HTTP events. It has no lifespan: an instance may be frozen for ever after any answer."""
     app = create_app(function.outpost, lambda: function.environment.reread().hub_passwords, observe)
-    return Mangum(_Drained(app, function), lifespan="off", custom_handlers=[_Format2, _LoadBalancer])
+    return Mangum(_Drained(app, function), lifespan="off", custom_handlers=FORMATS)
 
 
 class _Drained:
@@ -78,3 +78,7 @@ class _LoadBalancer(ALB):
     def scope(self) -> Any:
         """The ASGI scope, with the path as it came."""
         return {**super().scope, "raw_path": (self.event["path"] or "/").encode()}
+
+
+FORMATS: list[Any] = [_Format2, _LoadBalancer]
+"""How Mangum reads events."""
