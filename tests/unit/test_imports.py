@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
+from base64 import b64encode
+from functools import partial
+from pathlib import Path
 
 import pytest
 
-from tests.support.outpost import ROOT
+from tests.support.aws_events import Sent, function_url
+from tests.support.outpost import HUBS, ROOT, OutpostProcess
 
 EXPENSIVE = {"jupyterhub", "kubespawner", "alembic", "boto3", "botocore", "outpostspawner"}
 
@@ -30,3 +35,50 @@ def test_flavors_and_quotas_need_no_database() -> None:
 @pytest.mark.parametrize("module", ["core.recover", "core.expiry", "core.notify"])
 def test_scheduled_work_needs_no_spawner(module: str) -> None:
     assert not imported_by(module) & (EXPENSIVE | {"sqlalchemy", "fastapi"})
+
+
+WEB = {"fastapi", "starlette", "mangum"}
+
+
+def imported_by_calling(folder: Path, handler: str, event: object, **env: str) -> tuple[str, set[str]]:
+    """What a function instance answers to its first event, and which packages it has imported until then."""
+    outpost = OutpostProcess(folder)
+    outpost.env |= {"AWS_LAMBDA_FUNCTION_NAME": handler, "_HANDLER": f"handlers.aws.{handler}", **env}
+    outpost.env |= {"OUTPOST_QUEUE_URL": "http://127.0.0.1:1/1/worker", "AWS_DEFAULT_REGION": "eu-central-1"}
+    run = partial(subprocess.run, env=outpost.env, cwd=ROOT, capture_output=True, text=True, check=True)
+    run([sys.executable, "-m", "handlers.server", "migrate"])
+    script = f"""
+import json, sys
+from handlers import aws
+answer = aws.{handler}({event!r}, None)
+print(json.dumps([answer, sorted({{name.partition('.')[0] for name in sys.modules}})]))
+"""
+    answer, packages = json.loads(run([sys.executable, "-c", script]).stdout.splitlines()[-1])
+    return json.dumps(answer), set(packages)
+
+
+@pytest.mark.parametrize(
+    ("handler", "event", "answer"),
+    [
+        ("worker", {"Records": []}, {"batchItemFailures": []}),
+        ("expire", {}, {"services": 0, "dry_run": False}),
+        ("recover", {}, {"services": 0, "dry_run": False}),
+        ("tunnels", {"generation": "2"}, {"services": 0, "dry_run": False}),
+        ("migrate", {"dry_run": True}, {"schema": "current"}),
+    ],
+)
+def test_a_function_beside_the_api_pays_for_no_web_framework_spawner_or_cloud(
+    tmp_path: Path, handler: str, event: object, answer: object
+) -> None:
+    said, packages = imported_by_calling(tmp_path, handler, event)
+    assert json.loads(said) == answer
+    assert not packages & (EXPENSIVE | WEB)
+
+
+@pytest.mark.parametrize("path", ["/ping", "/flavors"])
+def test_the_api_as_a_function_answers_without_spawners_migrations_and_clouds(tmp_path: Path, path: str) -> None:
+    login = b64encode(f"hub1:{HUBS['hub1']}".encode()).decode()
+    event = function_url(Sent("GET", path, headers=(("authorization", f"Basic {login}"),)))
+    said, packages = imported_by_calling(tmp_path, "api", event)
+    assert json.loads(said)["statusCode"] == 200
+    assert not packages & EXPENSIVE
