@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-import logging
 import threading
 import traceback
 from collections.abc import MutableMapping
@@ -108,7 +107,7 @@ def test_a_missing_permission_is_named(aws: Aws, clock: Clock, environ: MutableM
 def test_aws_that_is_away_is_named(aws: Aws, clock: Clock, environ: MutableMapping[str, str]) -> None:
     environ["AWS_ENDPOINT_URL"] = "http://127.0.0.1:1"
     forget_clients()
-    with pytest.raises(ConfigError, match="^OUTPOST_SECRETS: 's' cannot be read: Could not connect to the endpoint"):
+    with pytest.raises(ConfigError, match=r"^OUTPOST_SECRETS: 's' cannot be read: Could not connect to the endpoint"):
         Secrets({"OUTPOST_SECRETS": "s"}, clock)
 
 

@@ -76,7 +76,8 @@ def through_a_server(sent: Sent, base_path: str = "") -> dict[str, Any]:
 def through_a_function(event: Event, base_path: str = "") -> dict[str, Any]:
     """What it sees as a function."""
     seen = Seen(base_path)
-    answer = Mangum(seen.app, lifespan="off", custom_handlers=READERS)(event, None)
+    context: Any = None
+    answer = Mangum(seen.app, lifespan="off", custom_handlers=READERS)(event, context)
     assert answer["statusCode"] == 200
     return seen.last
 
