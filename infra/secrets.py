@@ -6,7 +6,6 @@ import json
 import logging
 from collections.abc import MutableMapping
 from datetime import timedelta
-from threading import Lock
 
 from core.errors import ConfigError
 from core.ports import Clock
@@ -34,20 +33,18 @@ class Secrets:
         self._clock = clock
         self._entries = [entry.strip() for entry in environ.get(VARIABLE, "").split(";") if entry.strip()]
         self._read_at = clock()
-        self._reading = Lock()
         self._apply()
 
     def refresh(self) -> bool:
         """Read them again, if that has not just been done; has anything changed? Trouble is logged."""
-        with self._reading:  # who comes meanwhile has what is being read
-            if not self._entries or self._clock() - self._read_at < REFRESH_AFTER:
-                return False
-            self._read_at = self._clock()
-            try:
-                return self._apply()
-            except ConfigError as error:
-                log.error("secrets could not be read again: %s", error)
-                return False
+        if not self._entries or self._clock() - self._read_at < REFRESH_AFTER:
+            return False
+        self._read_at = self._clock()
+        try:
+            return self._apply()
+        except ConfigError as error:
+            log.error("secrets could not be read again: %s", error)
+            return False
 
     def _apply(self) -> bool:
         values: dict[str, str] = {}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from dataclasses import dataclass
+from threading import Lock
 
 from core.background import Background
 from core.errors import ConfigError
@@ -32,6 +33,7 @@ class Environment:
         self._files = S3Files(os.environ, clock)
         self._eks = EksAccess(os.environ, clock)
         self.settings = read_settings()
+        self._rereading = Lock()
 
     def refresh(self) -> None:
         """Before each invocation: files that have changed, tokens that run out. Costs nothing in between."""
@@ -40,12 +42,13 @@ class Environment:
 
     def reread(self) -> Settings:
         """After a refused credential: the settings as the secrets are now, or the last good ones."""
-        if self._secrets.refresh():
-            try:
-                self.settings = read_settings()
-            except ConfigError as error:
-                log.error("the changed secrets are not used: %s", error)
-        return self.settings
+        with self._rereading:  # who comes meanwhile gets what is being read
+            if self._secrets.refresh():
+                try:
+                    self.settings = read_settings()
+                except ConfigError as error:
+                    log.error("the changed secrets are not used: %s", error)
+            return self.settings
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ import json
 import threading
 import traceback
 from collections.abc import MutableMapping
+from concurrent.futures import ThreadPoolExecutor, wait
 from typing import Any
 
 import httpx
@@ -144,33 +145,29 @@ def test_a_refresh_that_fails_keeps_what_is_there(aws: Aws, clock: Clock, caplog
     assert VALUE not in caplog.text
 
 
-def test_who_comes_while_secrets_are_read_again_gets_what_is_read(aws: Aws, clock: Clock) -> None:
-    aws.secret("s", A="1")
-    environ = {"OUTPOST_SECRETS": "s"}
-    secrets = Secrets(environ, clock)
-    aws.secret("s", A="2")
+def test_who_is_refused_while_secrets_are_read_again_gets_what_is_read(
+    aws: Aws, clock: Clock, environ: MutableMapping[str, str]
+) -> None:
+    aws.secret("s", passwords="old password")
+    environ["OUTPOST_SECRETS"] = "s"
+    environment = Environment(clock)
+    aws.secret("s", passwords="new password")
     clock.forward(minutes=1)
-    reading, go_on, seen = threading.Event(), threading.Event(), []
+    reading, go_on = threading.Event(), threading.Event()
 
     def pause(**_: Any) -> None:
         reading.set()
         go_on.wait(10)
 
     clients.client("secretsmanager").meta.events.register("provide-client-params.*.*", pause)
-
-    def second() -> None:
-        secrets.refresh()
-        seen.append(environ["A"])
-
-    threads = [threading.Thread(target=secrets.refresh), threading.Thread(target=second)]
-    threads[0].start()
-    assert reading.wait(10)
-    threads[1].start()
-    threads[1].join(0.2)
-    go_on.set()
-    for thread in threads:
-        thread.join(10)
-    assert seen == ["2"]
+    with ThreadPoolExecutor(2) as threads:
+        first = threads.submit(environment.reread)
+        assert reading.wait(10)
+        second = threads.submit(environment.reread)
+        done, _ = wait([second], timeout=0.2)
+        assert not done
+        go_on.set()
+        assert [told.result(10).hub_passwords["hub1"] for told in (first, second)] == ["new password"] * 2
 
 
 def test_settings_that_a_changed_secret_would_break_stay_as_they_were(
