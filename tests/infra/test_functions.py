@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from base64 import b64encode
 from pathlib import Path
 
 import pytest
 from cryptography.fernet import Fernet
 
 from tests.support.aws import Aws
+from tests.support.aws_events import Sent, function_url
 from tests.support.outpost import HUBS, ROOT, OutpostProcess
 
 
@@ -86,3 +88,17 @@ def test_a_wrong_event_fails_the_invocation_with_one_line(outpost: OutpostProces
     ended = run(outpost, "migrate({}, None)", "expire({'password': 'somebodys secret'}, None)")
     assert ended.stderr.splitlines()[-1].endswith("not an event with the keys password")
     assert "somebodys secret" not in ended.stderr.splitlines()[-1]
+
+
+def test_a_metric_line_of_each_request_names_no_user(outpost: OutpostProcess) -> None:
+    login = b64encode(f"hub1:{HUBS['hub1']}".encode()).decode()
+    headers = (("authorization", f"Basic {login}"), ("auth-state-token", "somebodys secret"))
+    poll = function_url(Sent("GET", "/services/somebodys%2Fserver/0", headers=headers))
+    ended = run(outpost, "migrate({}, None)", f"api({poll!r}, None)")
+    lines = [json.loads(line) for line in ended.stdout.splitlines()]
+    (metrics,) = [line for line in lines if "_aws" in line]
+    assert metrics["_aws"]["CloudWatchMetrics"][0]["Dimensions"] == [["call", "outcome"]]
+    assert (metrics["call"], metrics["outcome"], metrics["requests"]) == ("poll", "4xx", 1)
+    for name in ("somebody", "hub1"):
+        assert name not in json.dumps(metrics)
+    assert "somebodys secret" not in ended.stderr
