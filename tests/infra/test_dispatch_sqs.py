@@ -17,7 +17,6 @@ from core.errors import Unreadable
 from core.flavor_updates import RETRY_SECONDS, FlavorUpdate
 from core.model import Identity, Status
 from handlers.api import create_app
-from infra import aws as clients
 from infra.crypto import Sealer
 from infra.dispatch_sqs import SqsDispatcher, SqsQueue, SqsUpdates
 from infra.schema import migrate
@@ -150,7 +149,7 @@ async def test_a_delayed_message_is_not_seen_before_its_time(aws: Aws, updates: 
     url = aws.queue("updates")
     assert aws.messages(url) == []
     asked = ["ApproximateNumberOfMessagesDelayed"]
-    attributes = clients.client("sqs").get_queue_attributes(QueueUrl=url, AttributeNames=asked)["Attributes"]
+    attributes = aws.client("sqs").get_queue_attributes(QueueUrl=url, AttributeNames=asked)["Attributes"]
     assert attributes == {asked[0]: "1"}
 
 

@@ -15,7 +15,6 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from core.errors import ConfigError
-from infra import aws as clients
 from infra.eks import EksAccess, token
 from tests.support.aws import REGION, Aws, calls_of
 from tests.support.clock import Clock
@@ -34,7 +33,7 @@ def environ(
 @pytest.fixture
 def cluster(aws: Aws) -> str:
     """A cluster's endpoint."""
-    made = clients.client("eks").create_cluster(
+    made = aws.client("eks").create_cluster(
         name="hpc", roleArn="arn:aws:iam::123456789012:role/eks", resourcesVpcConfig={"subnetIds": ["subnet-1"]}
     )
     return str(made["cluster"]["endpoint"])

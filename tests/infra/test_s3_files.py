@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from core.errors import ConfigError
-from infra import aws as clients
 from infra.s3_files import S3Files
 from infra.wiring_functions import FunctionOutpost, build_function
 from tests.support.aws import Aws, calls_of
@@ -67,7 +66,7 @@ def test_without_a_usable_file_the_last_good_one_stays_in_force(
         aws.put("files", "outpost/outpost_config.py", "c.JupyterHubOutpost.flavors = (\n")
         said = "the changed configuration is not used: "
     else:
-        clients.client("s3").delete_object(Bucket="files", Key="outpost/outpost_config.py")
+        aws.client("s3").delete_object(Bucket="files", Key="outpost/outpost_config.py")
         said = "s3://files/outpost/outpost_config.py cannot be read: NoSuchKey; the last copy stays in force"
     clock.forward(minutes=1)
     assert flavors(function) == {"first"}

@@ -29,8 +29,8 @@ VALUE = "a value nobody may see"
 
 def test_the_values_of_several_secrets_become_variables(aws: Aws, clock: Clock) -> None:
     aws.secret("outpost/db", SQL_PASSWORD=VALUE, SQL_PORT=5433, CHECK_ENDDATES=False)
-    clients.client("secretsmanager").create_secret(Name="plain", SecretString="the whole: {value}")
-    ssm = clients.client("ssm")
+    aws.client("secretsmanager").create_secret(Name="plain", SecretString="the whole: {value}")
+    ssm = aws.client("ssm")
     ssm.put_parameter(Name="/outpost/hubs", Type="SecureString", Value=json.dumps({"usernames": "a;b"}))
     ssm.put_parameter(Name="/outpost/key", Type="SecureString", Value="k=1;k=2")
     entries = " outpost/db ;ssm:/outpost/hubs; WHOLE = plain;OUTPOST_CRYPT_KEY=ssm:/outpost/key;"
@@ -48,7 +48,7 @@ def test_the_values_of_several_secrets_become_variables(aws: Aws, clock: Clock) 
 
 
 def test_a_secret_can_be_named_by_its_arn(aws: Aws, clock: Clock) -> None:
-    arn = clients.client("secretsmanager").create_secret(Name="x", SecretString='{"A": "1"}')["ARN"]
+    arn = aws.client("secretsmanager").create_secret(Name="x", SecretString='{"A": "1"}')["ARN"]
     environ = {"OUTPOST_SECRETS": arn}
     Secrets(environ, clock)
     assert environ["A"] == "1"
@@ -60,32 +60,44 @@ def test_without_secrets_nothing_is_asked(aws: Aws, clock: Clock) -> None:
     assert calls == []
 
 
-def _binary() -> None:
-    clients.client("secretsmanager").create_secret(Name="s", SecretBinary=VALUE.encode())
+def _binary(aws: Aws) -> None:
+    aws.client("secretsmanager").create_secret(Name="s", SecretBinary=VALUE.encode())
 
 
-def _text(text: str) -> None:
-    clients.client("secretsmanager").create_secret(Name="s", SecretString=text)
+def _text(aws: Aws, text: str) -> None:
+    aws.client("secretsmanager").create_secret(Name="s", SecretString=text)
 
 
 @pytest.mark.parametrize(
     ("entries", "make", "said"),
     [
-        ("s", lambda: None, "'s' cannot be read: ResourceNotFoundException"),
-        ("ssm:/s", lambda: None, "'ssm:/s' cannot be read: ParameterNotFound"),
-        ("s", lambda: _text(VALUE), "the value of 's' is no JSON object of variables; write NAME=s to use it whole"),
-        ("s", lambda: _text(f'{{"SQL_PASSWORD": "{VALUE}"'), "the value of 's' is no JSON object"),
-        ("s", lambda: _text(f'["{VALUE}"]'), "the value of 's' is no JSON object"),
+        ("s", lambda aws: None, "'s' cannot be read: ResourceNotFoundException"),
+        ("ssm:/s", lambda aws: None, "'ssm:/s' cannot be read: ParameterNotFound"),
+        (
+            "s",
+            lambda aws: _text(aws, VALUE),
+            "the value of 's' is no JSON object of variables; write NAME=s to use it whole",
+        ),
+        ("s", lambda aws: _text(aws, f'{{"SQL_PASSWORD": "{VALUE}"'), "the value of 's' is no JSON object"),
+        ("s", lambda aws: _text(aws, f'["{VALUE}"]'), "the value of 's' is no JSON object"),
         ("s", _binary, "'s' is binary; it must be text"),
-        ("s", lambda: _text(json.dumps({"A": f"{VALUE}\0"})), "'s' holds a name or value that no variable can have"),
-        ("s", lambda: _text(json.dumps({"A=B": VALUE})), "'s' holds a name or value that no variable can have"),
-        ("NAME=", lambda: None, "'' cannot be read: Parameter validation failed"),
+        (
+            "s",
+            lambda aws: _text(aws, json.dumps({"A": f"{VALUE}\0"})),
+            "'s' holds a name or value that no variable can have",
+        ),
+        (
+            "s",
+            lambda aws: _text(aws, json.dumps({"A=B": VALUE})),
+            "'s' holds a name or value that no variable can have",
+        ),
+        ("NAME=", lambda aws: None, "'' cannot be read: Parameter validation failed"),
     ],
 )
 def test_a_secret_that_cannot_be_used_is_named_and_not_shown(
     aws: Aws, clock: Clock, entries: str, make: Any, said: str
 ) -> None:
-    make()
+    make(aws)
     environ = {"OUTPOST_SECRETS": entries}
     with pytest.raises(ConfigError) as caught:
         Secrets(environ, clock)
@@ -137,7 +149,7 @@ def test_a_refresh_that_fails_keeps_what_is_there(aws: Aws, clock: Clock, caplog
     environ = {"OUTPOST_SECRETS": "first;second"}
     secrets = Secrets(environ, clock)
     aws.secret("first", A=VALUE)
-    clients.client("secretsmanager").put_secret_value(SecretId="second", SecretString=VALUE)
+    aws.client("secretsmanager").put_secret_value(SecretId="second", SecretString=VALUE)
     clock.forward(minutes=1)
     assert secrets.refresh() is False
     assert (environ["A"], environ["B"]) == ("1", "1"), "all or nothing"

@@ -6,9 +6,12 @@ import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import cache
 from typing import Any, NamedTuple
 
+import boto3
 import httpx
+from botocore.config import Config
 from moto.server import ThreadedMotoServer
 
 from infra import aws
@@ -44,6 +47,10 @@ class Aws:
             "AWS_EC2_METADATA_DISABLED": "true",
         }
 
+    def client(self, service: str) -> Any:
+        """A client of the tests' own: it has more patience than Outpost's, and never repeats a call."""
+        return _patient(service, self.url)
+
     def reset(self) -> None:
         """Forget everything."""
         self._tell("reset-auth", ALL_ALLOWED)
@@ -51,7 +58,7 @@ class Aws:
 
     def key_without_rights(self) -> dict[str, str]:
         """From now on calls need a permission; the variables of a user who has none."""
-        iam = aws.client("iam")
+        iam = self.client("iam")
         iam.create_user(UserName="nobody")
         key = iam.create_access_key(UserName="nobody")["AccessKey"]
         self._tell("reset-auth", "0")
@@ -62,7 +69,7 @@ class Aws:
 
     def secret(self, name: str, **values: object) -> None:
         """Make, or change, a secret that is a JSON object."""
-        manager, text = aws.client("secretsmanager"), json.dumps(values)
+        manager, text = self.client("secretsmanager"), json.dumps(values)
         try:
             manager.create_secret(Name=name, SecretString=text)
         except manager.exceptions.ResourceExistsException:
@@ -70,22 +77,30 @@ class Aws:
 
     def queue(self, name: str = "worker") -> str:
         """Make a queue; its URL."""
-        return str(aws.client("sqs").create_queue(QueueName=name)["QueueUrl"])
+        return str(self.client("sqs").create_queue(QueueName=name)["QueueUrl"])
 
     def messages(self, url: str) -> list[str]:
         """The bodies of all messages that can be received now."""
         found: list[str] = []
-        while got := aws.client("sqs").receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages", []):
+        while got := self.client("sqs").receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages", []):
             found += [message["Body"] for message in got]
         return found
 
     def put(self, bucket: str, key: str, text: str) -> str:
         """Put an object into a bucket of that name; its URL."""
-        s3 = aws.client("s3")
+        s3 = self.client("s3")
         with suppress(s3.exceptions.BucketAlreadyOwnedByYou):
             s3.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": REGION})
         s3.put_object(Bucket=bucket, Key=key, Body=text.encode())
         return f"s3://{bucket}/{key}"
+
+
+@cache
+def _patient(service: str, url: str) -> Any:
+    config = Config(retries={"total_max_attempts": 1})
+    return boto3.session.Session("testing", "testing", region_name=REGION).client(
+        service, endpoint_url=url, config=config
+    )
 
 
 def calls_of(service: str) -> list[Call]:
