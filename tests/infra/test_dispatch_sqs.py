@@ -38,7 +38,7 @@ NOBODYS_BUSINESS = (*ENV.values(), "the-name", "hub1", "the-auth-state", "the-mi
 @asynccontextmanager
 async def hub(function: FunctionOutpost) -> AsyncIterator[httpx.AsyncClient]:
     """A hub that calls this function's API."""
-    migrate(function.outpost.database)
+    migrate(function.outpost.database, function.outpost.settings.sealer())
     app = httpx.ASGITransport(create_app(function.outpost))
     login = base64.b64encode(b"hub1:password of hub1").decode()
     async with httpx.AsyncClient(
