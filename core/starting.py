@@ -34,6 +34,7 @@ class Start:
         self._service = service
         self._tell_failure = tell_failure
         self._log = service_logger(str(service.identity))
+        self._is_up = False
 
     async def run(self) -> str:
         """Start the server; where it runs. Raises what the Spawner raised, or ``StartCancelled``."""
@@ -56,8 +57,8 @@ class Start:
         task: asyncio.Task[str] = asyncio.create_task(work)
         try:
             await asyncio.wait({task, lease}, return_when=asyncio.FIRST_COMPLETED)
-            if task.done():
-                return task.result()
+            if task.done() or self._is_up:  # then the last swap decides, which may be what has ended the lease
+                return await task
             raise self._cancelled()
         finally:
             if not task.done():
@@ -77,6 +78,7 @@ class Start:
             progress_ended()
         fault_point("start:after-spawn")
         response = await driving.response_of(spawner, returned, self._parts.outpost())
+        self._is_up = True
         end_date = self._parts.clock() + timedelta(seconds=inputs.runtime) if inputs.runtime else None
         await self._swap(
             status=Status.RUNNING,
@@ -123,13 +125,18 @@ class Start:
         failure = None
         if self._tell_failure and not isinstance(error, StartCancelled):
             failure = redact(sentence(error))
-        changes: dict[str, Any] = {"lease_owner": owner_until.owner, "lease_until": owner_until.until}
+        changes: dict[str, Any] = {
+            "status": Status.STOPPING,
+            "attempts": 0,
+            "lease_owner": owner_until.owner,
+            "lease_until": owner_until.until,
+        }
         if spawner is not None:
             with suppress(StartFailed):
                 changes["state"] = driving.state_of(spawner)
         if failure:
             changes["failure"] = failure
-        swapped = await in_thread(parts.store.swap, self._service, status=Status.STOPPING, attempts=0, **changes)
+        swapped = await in_thread(parts.store.swap, self._service, **changes)
         if swapped is not None:
             return swapped
         current = await in_thread(parts.store.load, self._service.id)
