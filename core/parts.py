@@ -94,8 +94,9 @@ class Parts:
 
     async def _beat(self, service: Service) -> None:
         extend_at = self.clock()
+        pause = min(BEAT_SECONDS, self.lease_time.total_seconds() / 4)
         while True:
-            await asyncio.sleep(BEAT_SECONDS)
+            await asyncio.sleep(pause)
             with suppress(StoreUnavailable):  # while the database is away, nobody else can take the row either
                 if self.clock() >= extend_at:
                     owner, until = self.lease()
