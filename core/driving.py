@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 from core.config import JupyterHubOutpost
 from core.errors import StartFailed, StopFailed
+from core.faults import fault_point
 from core.hooks import resolve
 from core.model import Inputs, JsonDict, Service
 from core.spawners import certs
@@ -40,6 +41,7 @@ async def start(spawner: Any, inputs: Inputs) -> Any:
     if inputs.certs:
         paths, spawner.internal_trust_bundles = certs.write(spawner.mark, inputs)
         spawner.cert_paths = await resolve(spawner.move_certs, paths)
+        fault_point("start:certificates")
     try:
         return await asyncio.wait_for(resolve(spawner.start), spawner.start_timeout)
     except TimeoutError:
@@ -96,6 +98,7 @@ async def stop(spawner: Any) -> None:
         raise StopFailed(f"The server did not stop within {STOP_SECONDS:.0f} seconds; it is tried again") from None
     if not gone:
         raise StopFailed("The server still runs after its Spawner stopped it; it is tried again")
+    fault_point("stop:gone")
     try:
         await resolve(spawner.run_post_stop_hook)
     except Exception:  # as in JupyterHub, the hook cannot keep a server alive

@@ -120,6 +120,7 @@ class Lifecycle:
             async with spawner_of(service, outpost) as spawner:
                 status = await (spawner.poll_starting() if is_starting else driving.poll(spawner))
                 if known is None and status is not None and not is_starting:
+                    fault_point("poll:ended")
                     await self._remember_exit(service, status)
                 logs = await driving.logs(spawner) if collect_logs or status is not None else []
         except Exception:  # unreachable infrastructure is no evidence that a server ended
@@ -211,7 +212,9 @@ class Lifecycle:
     async def _cut_off(self, service: Service) -> Service | None:
         """A start whose process died: it has failed, and its hub is told so."""
         failure = "The start was cut off because Outpost was restarted; please start the server again"
-        return await in_thread(self._parts.store.swap, service, status=Status.STOPPING, failure=failure, attempts=0)
+        cut = await in_thread(self._parts.store.swap, service, status=Status.STOPPING, failure=failure, attempts=0)
+        fault_point("recover:cut-off")
+        return cut
 
     async def expire(self, service_id: int) -> None:
         """Have a service stopped whose end date has passed. Safe to repeat and to overlap."""
@@ -221,4 +224,5 @@ class Lifecycle:
             return
         hide(secrets_of(service.body, service.inputs))
         log.info("%s - its run time is over", service.identity)
+        fault_point("expire:found")
         await self.stop(service.identity, {}, wait=False)

@@ -67,6 +67,7 @@ class Start:
 
     async def _drive(self, spawner: Any) -> str:
         inputs = self._service.inputs
+        fault_point("start:claimed")
         await driving.prepare(spawner, self._service)
         if state := driving.state_of(spawner):
             await self._swap(state=state)
@@ -89,6 +90,7 @@ class Start:
             lease_owner=None,
             lease_until=None,
         )
+        fault_point("start:running")
         return response
 
     async def _swap(self, **changes: Any) -> None:
@@ -104,11 +106,13 @@ class Start:
         """Take away what the start has made, and the row."""
         if not isinstance(error, StartCancelled):
             self._log.warning("start failed", exc_info=error)
+        fault_point("start:failed")
         try:
             stopping = await self._stopping_row(spawner, error)
         except StoreUnavailable as away:
             self._log.warning("the failed start is recorded by recovery: %s", away)
             stopping = None
+        fault_point("start:failure-stored")
         try:
             if stopping is not None and spawner is not None:
                 await self._stopper.run(stopping, spawner)

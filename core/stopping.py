@@ -47,6 +47,7 @@ class Stopper:
                 logs = await self._stop(service, spawner, collect_logs)
         except Exception as error:
             log.warning("stop failed", exc_info=error)
+            fault_point("stop:failed")
             await self._again(service)
             if isinstance(error, StopFailed):
                 raise
@@ -60,7 +61,9 @@ class Stopper:
         if service.failure and not await self._told(service):
             await self._again(service)
             return
+        fault_point("stop:before-delete")
         await in_thread(self._parts.store.delete, service)
+        fault_point("stop:deleted")
         self._parts.notifier.flavors_changed(service)
 
     async def _stop(self, service: Service, spawner: Any, collect_logs: bool) -> list[str]:
