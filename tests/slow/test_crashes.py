@@ -2,16 +2,36 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from pathlib import Path
+
 import httpx
 import pytest
 
 from tests.slow.conftest import Make
-from tests.support.outpost import OutpostProcess, servers_in
+from tests.support.crash_cases import CASES, Case, Doing, Mode
+from tests.support.outpost import HubCalls, OutpostProcess, servers_in
 from tests.support.recording_hub import RecordingHub
 from tests.support.waiting import eventually
 
-START_STEPS = ["start:admitted", "start:before-spawn", "start:after-spawn"]
-STOP_STEPS = ["stop:marked", "stop:before-stop", "stop:after-stop"]
+CERTS = {name: f"the {name}" for name in ("keyfile", "certfile", "cafile")}
+LIMIT = 3
+PASSED_BEFORE = (
+    "start:admitted",
+    "start:claimed",
+    "start:before-spawn",
+    "start:certificates",
+    "start:after-spawn",
+    "start:running",
+)
+"""Steps that the starts pass which are not to be killed."""
+
+FLAVORS = f"""
+c.JupyterHubOutpost.flavors = {{
+    "small": {{"max": {LIMIT}}},
+    "brief": {{"max": {LIMIT}, "runtime": {{"seconds": 1}}}},
+}}
+"""
 
 
 def crash(outpost: OutpostProcess) -> None:
@@ -32,40 +52,90 @@ def try_to(call: object, *args: object, **kwargs: object) -> None:
         return
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("asynchronous", [False, True], ids=["sync", "async"])
-@pytest.mark.parametrize("step", START_STEPS)
-def test_a_start_that_was_cut_off_ends_right(make: Make, hub_stub: RecordingHub, step: str, asynchronous: bool) -> None:
-    outpost = make()
-    outpost.start(OUTPOST_FAULT=step)
-    with outpost.hub() as hub:
-        try_to(hub.start, "a", asynchronous=asynchronous, env=hub_stub.env())
-        crash(outpost)
-        outpost.start()
-        if asynchronous and step == "start:admitted":  # nobody had taken it yet, so it is started now
-            eventually(lambda: [s["status"] for s in hub.services()] == ["running"])
-            assert len(servers_in(outpost.folder)) == 1
-            assert failures(hub_stub) == 0
+@dataclass
+class Scene:
+    """A hub, an Outpost that dies, and a server that must not be touched by it."""
+
+    outpost: OutpostProcess
+    hub: HubCalls
+    hub_stub: RecordingHub
+    asynchronous: bool
+
+    def start(self, name: str, flavor: str = "small", asynchronous: bool = False, **options: object) -> httpx.Response:
+        """A start with certificates; its answer."""
+        return self.hub.start(
+            name, asynchronous=asynchronous, flavor=flavor, user_options=options, certs=CERTS, env=self.hub_stub.env()
+        )
+
+    def prepare(self, doing: Doing) -> None:
+        """What is there before the crash."""
+        assert self.start("bystander").status_code == 200
+        if doing == "stop":
+            self.start("a")
+        elif doing == "failing stop":
+            self.start("a", stop="raises once")
+        elif doing == "replacement":
+            self.start("a", exit=0)
+            eventually(lambda: self.hub.poll("a").json()["status"] is not None)
+
+    def act(self, doing: Doing) -> None:
+        """What the crash interrupts."""
+        if doing in ("stop", "failing stop"):
+            try_to(self.hub.stop, "a", asynchronous=self.asynchronous)
+        elif doing == "expiry":
+            try_to(self.start, "a", "brief", asynchronous=False)
         else:
-            eventually(lambda: hub.services() == [])
-            assert servers_in(outpost.folder) == []
-            assert failures(hub_stub) == 1
+            fail = "after" if doing == "failing start" else None
+            try_to(self.start, "a", asynchronous=self.asynchronous, fail=fail)
+
+    def is_settled(self, expected: list[str]) -> bool:
+        """Is there a running row for each of these services, and no other?"""
+        rows = self.hub.services()
+        return sorted(row["name"] for row in rows) == expected and {row["status"] for row in rows} == {"running"}
+
+    def free_slots(self, flavor: str) -> int:
+        """How many more starts are admitted."""
+        answers = [self.start(f"more-{flavor}-{number}", flavor).status_code for number in range(LIMIT + 1)]
+        assert set(answers) <= {200, 419}
+        return answers.count(200)
+
+
+def certificates(folder: Path) -> int:
+    """How many services have certificates on disk."""
+    return sum(1 for pems in folder.glob("outpost-*/*") if any(pems.iterdir()))
+
+
+PLAYED = [(case, mode) for case in CASES for mode in case.modes]
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("asynchronous", [False, True], ids=["sync", "async"])
-@pytest.mark.parametrize("step", STOP_STEPS)
-def test_a_stop_that_was_cut_off_is_finished(make: Make, step: str, asynchronous: bool) -> None:
-    outpost = make()
-    outpost.start(OUTPOST_FAULT=step)
+@pytest.mark.parametrize(
+    ("case", "mode"), PLAYED, ids=["-".join([case.doing, *case.steps, mode]).replace(" ", "-") for case, mode in PLAYED]
+)
+def test_what_a_crash_cut_off_is_carried_on(make: Make, hub_stub: RecordingHub, case: Case, mode: Mode) -> None:
+    outpost = make(FLAVORS)
+    first, *later = case.steps
+    passed_before = first in PASSED_BEFORE and case.doing != "expiry"
+    times = (2 if passed_before else 1) + (case.doing == "replacement" and passed_before)
+    outpost.start(OUTPOST_FAULT=f"{first}@{times}", JUPYTERHUB_CHECK_ENDDATES_SLEEP_TIMER="0.3")
     with outpost.hub() as hub:
-        hub.start("a")
-        assert len(servers_in(outpost.folder)) == 1
-        try_to(hub.stop, "a", asynchronous=asynchronous)
+        scene = Scene(outpost, hub, hub_stub, asynchronous=mode == "async")
+        scene.prepare(case.doing)
+        scene.act(case.doing)
         crash(outpost)
-        outpost.start()
-        eventually(lambda: hub.services() == [])
-        assert servers_in(outpost.folder) == []
+        for step in later:
+            outpost.launch(OUTPOST_FAULT=step)
+            crash(outpost)
+        outpost.start(JUPYTERHUB_CHECK_ENDDATES_SLEEP_TIMER="0.3")
+        expected = ["a", "bystander"] if case.runs else ["bystander"]
+        eventually(lambda: scene.is_settled(expected), what="recovery has carried everything on")
+        assert sorted(server.environ()["ZOO_NAME"] for server in servers_in(outpost.folder)) == expected
+        assert certificates(outpost.folder) == len(expected)
+        assert failures(hub_stub) == case.told
+        if case.doing == "expiry":
+            assert scene.free_slots("brief") == LIMIT
+        else:
+            assert scene.free_slots("small") == LIMIT - len(expected)
 
 
 @pytest.mark.slow

@@ -35,8 +35,8 @@ SETTLE_SECONDS = 4 * 3600
 FAULTS = {
     "races": Faults(),
     "crashes": Faults(crash=0.01),
-    "outages": Faults(crash=0.005, outage=0.03),
-    "freezes": Faults(crash=0.005, freeze=0.01),
+    "outages": Faults(crash=0.003, outage=0.1, most=6),
+    "freezes": Faults(crash=0.005, freeze=0.04),
 }
 
 
@@ -53,9 +53,9 @@ class Run:
         self.store = SqlStore(database, sealer, self.scheduler.clock)
         self.outpost = outpost
         self.replicas: list[Replica] = []
-        self.stops = self.random.choice([0, 1, 1, 1, 2])
+        self.stops = self.random.choice([0, 0, 1, 1, 2])
         self.runtime = timedelta(seconds=10) if self.random.random() < 0.25 else None
-        self.may_end = self.random.random() < 0.25
+        self.may_end = self.random.random() < 0.2
         self.problems: list[str] = []
         self.accepted: list[str] = []
         self.scheduler.on_death = self.add_replica

@@ -193,7 +193,7 @@ class Scheduler(Executor):
             self._kill(self.random.choice(self.living))
         if self._happens(self.faults.freeze):
             process = self.random.choice(self.living)
-            process.frozen_until = self.now + self.random.uniform(1, 120)
+            process.frozen_until = self.now + self.random.uniform(1, 150)
             self.note(process, "frozen", f"until {process.frozen_until:.1f}")
 
     def _kill(self, process: Process) -> None:

@@ -35,7 +35,12 @@ class ZooSpawner(SimpleLocalProcessSpawner):  # type: ignore[misc]  # JupyterHub
     def user_env(self, env: dict[str, str]) -> dict[str, str]:
         """Marks the process for the tests."""
         badges = ",".join(f"{key}={value}" for key, value in sorted(self.badges.items()))
-        return env | {"ZOO_FOLDER": str(self.folder), "ZOO_MOTTO": self.motto, "ZOO_BADGES": badges}
+        return env | {
+            "ZOO_FOLDER": str(self.folder),
+            "ZOO_MOTTO": self.motto,
+            "ZOO_BADGES": badges,
+            "ZOO_NAME": self.name,
+        }
 
     def make_preexec_fn(self, name: str) -> Any:
         """No home folder is needed."""
