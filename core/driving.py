@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-from typing import Any
+from collections.abc import Awaitable
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from core.config import JupyterHubOutpost
@@ -15,6 +16,8 @@ from core.model import Inputs, JsonDict, Service
 from core.spawners import certs
 from core.spawners.adapter import StatelessSpawner
 
+T = TypeVar("T")
+
 POLL_SECONDS = 15.0
 """Below the time-out of the hub's own request, so that a poll that hangs is answered."""
 
@@ -22,8 +25,30 @@ STOP_SECONDS = 120.0
 """JupyterHub's local Spawners take up to 65 seconds to stop a stubborn process."""
 
 
+async def within(seconds: float, work: Awaitable[T]) -> T:
+    """What ``work`` returns. Raises ``TimeoutError`` after ``seconds``, even if ``work`` does not let itself be ended."""
+    task = asyncio.ensure_future(work)
+    try:
+        await asyncio.wait({task}, timeout=seconds)
+    finally:
+        if not task.done():
+            task.add_done_callback(lambda late: late.cancelled() or late.exception())  # nobody asks any more
+            task.cancel()
+    if not task.done():
+        raise TimeoutError
+    return task.result()
+
+
 async def prepare(spawner: Any, service: Service) -> None:
-    """All that comes before the first resource exists: a clean state, the hooks, the user's options."""
+    """All that comes before the first resource exists. Raises ``StartFailed`` when the hooks take too long."""
+    try:
+        await within(spawner.start_timeout, _prepare(spawner, service))
+    except TimeoutError:
+        raise StartFailed(f"The hooks before the start did not end within {spawner.start_timeout} seconds") from None
+
+
+async def _prepare(spawner: Any, service: Service) -> None:
+    """A clean state, the hooks, the user's options."""
     spawner.clear_state()
     spawner.notes = {}
     spawner.api_token = service.body.api_token
@@ -43,7 +68,7 @@ async def start(spawner: Any, inputs: Inputs) -> Any:
         spawner.cert_paths = await resolve(spawner.move_certs, paths)
         fault_point("start:certificates")
     try:
-        return await asyncio.wait_for(resolve(spawner.start), spawner.start_timeout)
+        return await within(spawner.start_timeout, resolve(spawner.start))
     except TimeoutError:
         raise StartFailed(f"The server did not start within {spawner.start_timeout} seconds") from None
     finally:
@@ -86,21 +111,21 @@ def as_address(returned: Any, scheme: str) -> str:
 
 async def poll(spawner: StatelessSpawner) -> int | None:
     """The Spawner's answer, within bounds of time."""
-    return await asyncio.wait_for(resolve(spawner.poll), POLL_SECONDS)
+    return await within(POLL_SECONDS, resolve(spawner.poll))
 
 
 async def stop(spawner: Any) -> None:
     """Stop, make sure that it is gone, and clean up. Raises ``StopFailed`` while something may be left."""
     try:
-        await asyncio.wait_for(resolve(spawner.stop), STOP_SECONDS)
-        gone = await asyncio.wait_for(spawner.is_gone(), POLL_SECONDS)
+        await within(STOP_SECONDS, resolve(spawner.stop))
+        gone = await within(POLL_SECONDS, spawner.is_gone())
     except TimeoutError:
         raise StopFailed(f"The server did not stop within {STOP_SECONDS:.0f} seconds; it is tried again") from None
     if not gone:
         raise StopFailed("The server still runs after its Spawner stopped it; it is tried again")
     fault_point("stop:gone")
     try:
-        await resolve(spawner.run_post_stop_hook)
+        await within(STOP_SECONDS, resolve(spawner.run_post_stop_hook))
     except Exception:  # as in JupyterHub, the hook cannot keep a server alive
         spawner.log.exception("post_stop_hook failed")
     if "mark" in spawner.notes:
@@ -110,7 +135,7 @@ async def stop(spawner: Any) -> None:
 async def logs(spawner: StatelessSpawner) -> list[str]:
     """The server's last lines; none when they cannot be had."""
     try:
-        return await asyncio.wait_for(spawner.server_logs(), POLL_SECONDS)
+        return await within(POLL_SECONDS, spawner.server_logs())
     except Exception:  # logs are a courtesy
         spawner.log.exception("could not collect the server's logs")
         return []
