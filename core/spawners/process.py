@@ -90,10 +90,18 @@ class StatelessProcessSpawner(StatelessSpawner):
     def restore_state(self, state: JsonDict) -> None:
         """Find the process again, by its mark when its start was cut off before the pid was stored."""
         super().restore_state(state)
+        self._find()
+
+    def _find(self) -> None:
         if not self.pid:
             self.pid = _find_marked(self.notes.get("mark"))
-        if self.pid:
+        if self.pid and self.proc is None:
             self.proc = RestoredProcess(self.pid, self.notes.get("started"), self.notes.get(STARTED_BEFORE))
+
+    async def stop(self, now: bool = False) -> None:
+        """Stop the process, that of a start too that has failed without a word of what it had made."""
+        self._find()
+        await super().stop(now)
 
     async def _signal(self, sig: int) -> bool:
         """Signal that very process; False when it has ended."""
