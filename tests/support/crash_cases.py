@@ -35,7 +35,8 @@ class Case:
         steps = ", then ".join(f"`{step}`" for step in self.steps)
         ends = "**runs**" if self.runs else "no row, no server"
         told = {0: "-", 1: "told once", 2: "told twice"}[self.told]
-        return f"| {self.doing}{'' if self.modes == BOTH else f' ({self.modes[0]})'} | {steps} | {self.meaning} | {ends} | {told} |"
+        doing = self.doing if self.modes == BOTH else f"{self.doing} ({self.modes[0]})"
+        return f"| {doing} | {steps} | {self.meaning} | {ends} | {told} |"
 
 
 CASES = [

@@ -47,7 +47,7 @@ class ZooSpawner(SimpleLocalProcessSpawner):  # type: ignore[misc]  # JupyterHub
         return lambda: None
 
     async def start(self) -> Any:
-        """Start ``sleep``; ``fail`` before or after it, ``slow`` by so many seconds, ``exit`` with a code."""
+        """Start ``sleep``; ``fail`` before, during or after it, ``slow`` by so many seconds, ``exit`` with a code."""
         self.cmd = ["sh", "-c", f"exit {self.option('exit')}"] if self.option("exit") is not None else ["sleep", "600"]
         if self.option("fail") == "before":
             raise RuntimeError("the zoo is closed")
@@ -56,8 +56,15 @@ class ZooSpawner(SimpleLocalProcessSpawner):  # type: ignore[misc]  # JupyterHub
         address = await super().start()
         if self.option("fail") == "after":
             raise RuntimeError(f"the gate is locked, said {self.api_token}")
-        if self.option("hang"):
-            await asyncio.sleep(3600)
+        if self.option("fail") == "during":
+            self.pid, self.proc = 0, None
+            raise RuntimeError("the keeper has lost the key")
+        while self.option("hang"):
+            try:
+                await asyncio.sleep(3600)
+            except asyncio.CancelledError:
+                if self.option("hang") != "deaf":
+                    raise
         return self.option("returns") if self.option("returns") is not None else address
 
     async def progress(self) -> AsyncIterator[dict[str, Any]]:
@@ -80,6 +87,8 @@ class ZooSpawner(SimpleLocalProcessSpawner):  # type: ignore[misc]  # JupyterHub
     async def stop(self, now: bool = False) -> None:
         """Stop the process, unless ``stop`` raises, raises once or hangs."""
         how, note = self.option("stop"), self.folder / f"stopped-{self.mark}"
+        with (self.folder / f"stops-of-{self.name}").open("a") as notes:
+            notes.write("asked\n")
         if how == "raises" and not self.is_closing:
             raise RuntimeError("the tiger does not want to go")
         if how == "hangs" and not self.is_closing:
