@@ -26,7 +26,7 @@ STOP_SECONDS = 120.0
 
 
 async def within(seconds: float, work: Awaitable[T]) -> T:
-    """What ``work`` returns. Raises ``TimeoutError`` after ``seconds``, even if ``work`` does not let itself be ended."""
+    """What ``work`` returns. Raises ``TimeoutError`` after ``seconds``, even if ``work`` cannot be cancelled."""
     task = asyncio.ensure_future(work)
     try:
         await asyncio.wait({task}, timeout=seconds)
