@@ -26,6 +26,7 @@ PASSED_BEFORE = (
 )
 """Steps that the starts pass which are not to be killed."""
 
+OFTEN = {"JUPYTERHUB_CHECK_ENDDATES_SLEEP_TIMER": "0.3", "OUTPOST_TUNNELS_SLEEP_TIMER": "0.3"}
 FLAVORS = f"""
 c.JupyterHubOutpost.flavors = {{
     "small": {{"max": {LIMIT}}},
@@ -60,6 +61,7 @@ class Scene:
     hub: HubCalls
     hub_stub: RecordingHub
     asynchronous: bool
+    generation: str = "1"
 
     def start(self, name: str, flavor: str = "small", asynchronous: bool = False, **options: object) -> httpx.Response:
         """A start with certificates; its answer."""
@@ -78,9 +80,13 @@ class Scene:
             self.start("a", exit=0)
             eventually(lambda: self.hub.poll("a").json()["status"] is not None)
 
-    def act(self, doing: Doing) -> None:
+    def act(self, doing: Doing, step: str) -> None:
         """What the crash interrupts."""
-        if doing in ("stop", "failing stop"):
+        if doing == "tunnel":
+            self.outpost.kill()
+            self.generation = "2"
+            self.outpost.launch(OUTPOST_FAULT=step, OUTPOST_SSH_GENERATION=self.generation, **OFTEN)
+        elif doing in ("stop", "failing stop"):
             try_to(self.hub.stop, "a", asynchronous=self.asynchronous)
         elif doing == "expiry":
             try_to(self.start, "a", "brief", asynchronous=False)
@@ -115,20 +121,19 @@ PLAYED = [(case, mode) for case in CASES for mode in case.modes]
 def test_what_a_crash_cut_off_is_carried_on(make: Make, hub_stub: RecordingHub, case: Case, mode: Mode) -> None:
     outpost = make(FLAVORS)
     first, *later = case.steps
-    passed_before = first in PASSED_BEFORE and case.doing != "expiry"
-    times = (2 if passed_before else 1) + (case.doing == "replacement" and passed_before)
-    outpost.start(OUTPOST_FAULT=f"{first}@{times}", JUPYTERHUB_CHECK_ENDDATES_SLEEP_TIMER="0.3")
+    outpost.start(OUTPOST_FAULT=f"{first}@{times_passed(case, first) + 1}", OUTPOST_SSH_GENERATION="1", **OFTEN)
     with outpost.hub() as hub:
         scene = Scene(outpost, hub, hub_stub, asynchronous=mode == "async")
         scene.prepare(case.doing)
-        scene.act(case.doing)
+        scene.act(case.doing, first)
         crash(outpost)
         for step in later:
             outpost.launch(OUTPOST_FAULT=step)
             crash(outpost)
-        outpost.start(JUPYTERHUB_CHECK_ENDDATES_SLEEP_TIMER="0.3")
-        expected = ["a", "bystander"] if case.runs else ["bystander"]
+        outpost.start(OUTPOST_SSH_GENERATION=scene.generation, **OFTEN)
+        expected = ["a", "bystander"] if case.runs and case.doing != "tunnel" else ["bystander"]
         eventually(lambda: scene.is_settled(expected), what="recovery has carried everything on")
+        eventually(lambda: len(hub_stub.told("/setuptunnel")) == case.asked)
         assert sorted(server.environ()["ZOO_NAME"] for server in servers_in(outpost.folder)) == expected
         assert certificates(outpost.folder) == len(expected)
         assert failures(hub_stub) == case.told
@@ -136,6 +141,13 @@ def test_what_a_crash_cut_off_is_carried_on(make: Make, hub_stub: RecordingHub, 
             assert scene.free_slots("brief") == LIMIT
         else:
             assert scene.free_slots("small") == LIMIT - len(expected)
+
+
+def times_passed(case: Case, step: str) -> int:
+    """How often the step comes before the one that is to be the last."""
+    if step not in PASSED_BEFORE:
+        return 0
+    return {"expiry": 0, "replacement": 2}.get(case.doing, 1)
 
 
 @pytest.mark.slow

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-Doing = Literal["start", "failing start", "stop", "failing stop", "expiry", "replacement"]
+Doing = Literal["start", "failing start", "stop", "failing stop", "expiry", "replacement", "tunnel"]
 Mode = Literal["sync", "async"]
 
 BOTH: tuple[Mode, ...] = ("sync", "async")
@@ -28,13 +28,16 @@ class Case:
     told: int = 0
     """How often the hub hears that the start failed."""
     modes: tuple[Mode, ...] = BOTH
+    asked: int = 0
+    """How often the hub is asked to set the tunnel up."""
 
     @property
     def row(self) -> str:
         """The row of the documentation."""
         steps = ", then ".join(f"`{step}`" for step in self.steps)
         ends = "**runs**" if self.runs else "no row, no server"
-        told = {0: "-", 1: "told once", 2: "told twice"}[self.told]
+        times = {1: "once", 2: "twice"}
+        told = f"told {times[self.told]}" if self.told else f"asked {times[self.asked]}" if self.asked else "-"
         doing = self.doing if self.modes == BOTH else f"{self.doing} ({self.modes[0]})"
         return f"| {doing} | {steps} | {self.meaning} | {ends} | {told} |"
 
@@ -72,5 +75,9 @@ CASES = [
     Case("replacement", ("stop:marked",), "the ended server's row says `stopping`"),
     Case("replacement", ("stop:deleted",), "the ended server's row is gone, the new one not there yet"),
     Case("replacement", ("start:claimed",), "the new server's row is there", told=1),
+    Case("tunnel", ("tunnel:before-call",), "the hub has not been asked", runs=True, asked=1, modes=ASYNC),
+    Case(
+        "tunnel", ("tunnel:after-call",), "the hub has set it up, which is not stored", runs=True, asked=2, modes=ASYNC
+    ),
 ]
 """A new step of a start, stop, expiry or tunnel gets a row here."""

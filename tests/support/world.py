@@ -15,6 +15,8 @@ from core.background import Background
 from core.config import JupyterHubOutpost
 from core.errors import HubUnreachable, StoreUnavailable
 from core.expiry import expire
+from core.flavor_updates import FlavorTeller, InProcessUpdates
+from core.hub_calls import HubCalls
 from core.lifecycle import Lifecycle
 from core.model import JsonDict
 from core.notify import Notifier
@@ -133,17 +135,17 @@ class Hub:
     def __init__(self, world: World) -> None:
         self._world = world
 
-    async def post(
-        self, url: str, token: str, body: Mapping[str, object], *, ca: str, options: Mapping[str, object]
-    ) -> int:
+    async def call(
+        self, method: str, url: str, token: str, body: Mapping[str, object] | None, **_: object
+    ) -> tuple[int, bytes]:
         """One call."""
 
-        def hear() -> int:
+        def hear() -> tuple[int, bytes]:
             if not self._world.is_calm and self._world.scheduler.random.random() < 0.2:
                 raise HubUnreachable("away")
-            if body.get("failed"):
+            if body and body.get("failed"):
                 self._world.told_failed.append(token)
-            return 204
+            return 204, b""
 
         return await self._world.scheduler.gate("tell hub", hear)
 
@@ -187,7 +189,7 @@ class Replica:
             store=store,
             outpost=lambda: outpost,
             limits_of=self._limits,
-            notifier=Notifier(Hub(world), lambda: outpost, self._no_flavors, Background(), scheduler.clock),
+            notifier=self._notifier(world, outpost),
             dispatcher=self.dispatcher,
             clock=scheduler.clock,
             owner=self.process.name,
@@ -198,6 +200,14 @@ class Replica:
 
     async def _limits(self, hub: str, flavor: str | None, authentication: JsonDict | None) -> Limits:
         return Limits("small", runtime=self.runtime)
+
+    def _notifier(self, world: World, outpost: JupyterHubOutpost) -> Notifier:
+        def config() -> JupyterHubOutpost:
+            return outpost
+
+        calls, background = HubCalls(Hub(world), config), Background()
+        updates = InProcessUpdates(FlavorTeller(calls, config, self._no_flavors), background)
+        return Notifier(calls, config, updates, background, self._clock)
 
     async def _no_flavors(self, _: str) -> dict[str, Any]:
         return {}
