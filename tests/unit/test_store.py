@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gc
+import socket
+import struct
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
@@ -263,3 +266,19 @@ def test_without_a_database_the_error_says_so() -> None:
     with pytest.raises(StoreUnavailable, match="does not answer") as caught:
         SqlStore(away, SEALER, lambda: NOW).list_hub("hub")
     assert "secret-password" not in str(caught.value)
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # pg8000 does not close its socket then
+def test_a_database_that_hangs_up_is_away() -> None:
+    def hang_up() -> None:
+        connection, _ = listening.accept()
+        connection.recv(1)
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # reset, as by a crash
+        connection.close()
+
+    with socket.create_server(("127.0.0.1", 0)) as listening, ThreadPoolExecutor(1) as thread:
+        thread.submit(hang_up)
+        away = Database(URL.create("postgresql+pg8000", "u", "p", "127.0.0.1", listening.getsockname()[1], "d"))
+        with pytest.raises(StoreUnavailable, match="does not answer"):
+            SqlStore(away, SEALER, lambda: NOW).list_hub("hub")
+    gc.collect()
