@@ -194,11 +194,14 @@ def test_a_stop_that_another_replica_gets_reaches_the_start_that_is_running(make
 
 
 @pytest.mark.slow
-def test_sigterm_lets_a_start_finish(make: Make) -> None:
-    outpost = make().start()
+def test_a_poll_that_was_cut_off_as_it_learned_of_the_end_is_answered_the_next_time(make: Make) -> None:
+    outpost = make()
+    outpost.start(OUTPOST_FAULT="poll:ended")
     with outpost.hub() as hub:
-        hub.start("a", asynchronous=True, user_options={"slow": 2})
-        outpost.stop()
+        hub.start("a", user_options={"exit": 3})
+        while not outpost.has_ended():  # each poll looks whether the server has ended by now
+            try_to(hub.poll, "a")
         outpost.start()
-        assert [s["status"] for s in hub.services()] == ["running"]
+        assert hub.poll("a").json()["status"] in (0, 3)  # only the process's parent could know which
         assert hub.stop("a").status_code == 200
+        assert hub.services() == []

@@ -87,10 +87,15 @@ class OutpostProcess:
         self._process.kill()
         self._process.wait(10)
 
-    def stop(self) -> int:
-        """As Kubernetes stops it; the exit code."""
+    def terminate(self) -> None:
+        """Ask it to end, as Kubernetes does."""
         assert self._process is not None
         self._process.send_signal(signal.SIGTERM)
+
+    def stop(self) -> int:
+        """Ask it to end, and wait for that; the exit code."""
+        self.terminate()
+        assert self._process is not None
         return self._process.wait(60)
 
     def close(self) -> None:

@@ -47,12 +47,17 @@ class ZooSpawner(SimpleLocalProcessSpawner):  # type: ignore[misc]  # JupyterHub
         return lambda: None
 
     async def start(self) -> Any:
-        """Start ``sleep``; ``fail`` before, during or after it, ``slow`` by so many seconds, ``exit`` with a code."""
+        """Start ``sleep``; ``fail`` before, during or after it, ``exit`` with a code.
+
+        ``slow`` by so many seconds, or ``until`` there is a file of that name.
+        """
         self.cmd = ["sh", "-c", f"exit {self.option('exit')}"] if self.option("exit") is not None else ["sleep", "600"]
         if self.option("fail") == "before":
             raise RuntimeError("the zoo is closed")
         if self.option("slow"):
             await asyncio.sleep(float(self.option("slow")))
+        while self.option("until") and not (self.folder / self.option("until")).exists():
+            await asyncio.sleep(0.05)
         address = await super().start()
         if self.option("fail") == "after":
             raise RuntimeError(f"the gate is locked, said {self.api_token}")
