@@ -199,7 +199,7 @@ def database(tmp_path: Path) -> Iterator[Database]:
     """A SQLite file that outlives no power cut."""
     made = Database(URL.create("sqlite", database=str(tmp_path / "world.sqlite")))
     event.listen(made.engine, "connect", lambda connection, _: connection.execute("PRAGMA synchronous=OFF"))
-    migrate(made)
+    migrate(made, Sealer(Fernet.generate_key().decode()))
     yield made
     made.close()
 
