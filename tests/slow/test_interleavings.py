@@ -9,7 +9,6 @@ import asyncio
 import logging
 import os
 from collections.abc import Awaitable, Iterator
-from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -95,8 +94,12 @@ class Run:
 
     async def tolerant(self, work: Awaitable[Any]) -> None:
         """As ``handlers.schedules`` does."""
-        with suppress(StoreUnavailable):
+        try:
             await work
+        except StoreUnavailable:
+            return
+        except Exception as error:  # noqa: BLE001  # the test's to tell
+            self.problems.append(repr(error))
 
     async def start(self, token: str) -> None:
         """A hub that starts the server, and tries again while it exists."""

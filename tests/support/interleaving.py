@@ -46,6 +46,7 @@ class Process:
         finally:
             current.reset(token)
         self.tasks.add(task)
+        task.add_done_callback(lambda done: done.cancelled() or done.exception())  # whoever asked may be gone
         return task
 
     async def answer(self, work: Coroutine[Any, Any, T]) -> T:
@@ -189,10 +190,11 @@ class Scheduler(Executor):
         return True
 
     def _maybe_trouble(self) -> None:
-        if self._happens(self.faults.crash):
-            self._kill(self.random.choice(self.living))
-        if self._happens(self.faults.freeze):
-            process = self.random.choice(self.living)
+        """Trouble comes to who is at work."""
+        if self.calls and self._happens(self.faults.crash):
+            self._kill(self.random.choice(self.calls).process)
+        if self.calls and self._happens(self.faults.freeze):
+            process = self.random.choice(self.calls).process
             process.frozen_until = self.now + self.random.uniform(1, 150)
             self.note(process, "frozen", f"until {process.frozen_until:.1f}")
 
