@@ -15,10 +15,11 @@ from core.model import Service, Status
 from core.parts import Parts
 from core.redact import redact
 from core.spawners.build import build
-from core.stopping import Stopper
+from core.stopping import Stopper, retry_after
 from core.threads import in_thread
 
 _CANCEL_SECONDS = 10.0
+_MOST_TRIES = 8
 
 
 class Start:
@@ -118,10 +119,22 @@ class Start:
                 await self._stopper.run(stopping, spawner)
             elif stopping is not None:  # the Spawner could not even be built, so it has made nothing
                 await self._stopper.finish(stopping)
-            elif spawner is not None:  # nobody else knows what this object has made
-                await driving.stop(spawner)
+            elif spawner is not None:
+                await self._stop_without_row(spawner)
         except Exception as left:  # noqa: BLE001  # the start's own error is the one to tell
             self._log.warning("after the failed start: %s", left)
+
+    async def _stop_without_row(self, spawner: Any) -> None:
+        """Nobody else knows what this object has made, so nobody else would try again."""
+        for attempts in range(1, _MOST_TRIES):
+            try:
+                await driving.stop(spawner)
+            except Exception as error:  # noqa: BLE001  # a Spawner may raise anything
+                self._log.warning("the server of a start that lost its row is stopped again: %s", error)
+                await asyncio.sleep(retry_after(attempts).total_seconds())
+            else:
+                return
+        await driving.stop(spawner)
 
     async def _stopping_row(self, spawner: Any, error: Exception) -> Service | None:
         """The row as ``stopping`` and ours; None when it is gone or somebody else's."""
