@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import Any
 
 from core import driving
-from core.errors import StartCancelled, StartFailed, StoreUnavailable
+from core.errors import ServiceNotFound, StartCancelled, StartFailed, StoreUnavailable
 from core.faults import fault_point
 from core.logs import service_logger
 from core.model import Service, Status
@@ -125,16 +125,21 @@ class Start:
             self._log.warning("after the failed start: %s", left)
 
     async def _stop_without_row(self, spawner: Any) -> None:
-        """Nobody else knows what this object has made, so nobody else would try again."""
-        for attempts in range(1, _MOST_TRIES):
+        """Nobody else knows what this object has made, so nobody else would try again.
+
+        Where there is a row, somebody does; and a successor's resource may have the same name.
+        """
+        for attempts in range(1, _MOST_TRIES + 1):
             try:
                 await driving.stop(spawner)
             except Exception as error:  # noqa: BLE001  # a Spawner may raise anything
-                self._log.warning("the server of a start that lost its row is stopped again: %s", error)
-                await asyncio.sleep(retry_after(attempts).total_seconds())
+                self._log.warning("what a start without a row has made is not stopped yet: %s", error)
             else:
                 return
-        await driving.stop(spawner)
+            await asyncio.sleep(retry_after(attempts).total_seconds())
+            with suppress(ServiceNotFound):
+                await in_thread(self._parts.store.find, self._service.identity)
+                return
 
     async def _stopping_row(self, spawner: Any, error: Exception) -> Service | None:
         """The row as ``stopping`` and ours; None when it is gone or somebody else's."""
