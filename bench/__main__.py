@@ -1,143 +1,98 @@
-"""Measure Outpost beside the floor: ``python -m bench [--clients 1 8 32 128] [--requests 400] [--json FILE]``."""
+"""Measure servers beside each other: ``python -m bench`` compares Outpost with the floor on SQLite.
+
+``--command old='{python} -m handlers.server --port {port}'`` and ``--url field=http://hub:password@host:8080``
+add candidates; ``--base`` names the one whose rates the others are a part of.
+"""
 
 from __future__ import annotations
 
 import argparse
 import asyncio
 import json
-import os
-import subprocess
-import sys
 import tempfile
-import time
-import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-import psutil
-from cryptography.fernet import Fernet
-
-from bench.client import Connection, load
-
-CONFIG = """
-c.JupyterHubOutpost.spawner_class = "tests.support.zoo.IdleSpawner"
-c.JupyterHubOutpost.log_level = "WARN"
-c.JupyterHubOutpost.flavors = {"small": -1}
-"""
-CANDIDATES = {
-    "outpost": ["-m", "handlers.server", "--host", "127.0.0.1", "--port"],
-    "floor": ["-m", "uvicorn", "bench.floor:app", "--no-access-log", "--host", "127.0.0.1", "--port"],
-}
-USER, PASSWORD = "hub", "password"
-
-
-@contextmanager
-def served(candidate: str, port: int) -> Iterator[psutil.Process]:
-    """A candidate on a new SQLite database (or on the one that ``SQL_*`` names), until the block ends."""
-    with tempfile.TemporaryDirectory() as folder:
-        config = Path(folder) / "outpost_config.py"
-        config.write_text(CONFIG)
-        env = os.environ | {
-            "OUTPOST_CONFIG_FILE": str(config),
-            "OUTPOST_CRYPT_KEY": Fernet.generate_key().decode(),
-            "usernames": USER,
-            "passwords": PASSWORD,
-            "SQL_DATABASE_URL": f"{folder}/bench.sqlite",
-            "LOG_LEVEL": "warning",
-        }
-        process = subprocess.Popen([sys.executable, *CANDIDATES[candidate], str(port)], env=env)
-        try:
-            wait_for(f"http://127.0.0.1:{port}/ping")
-            yield psutil.Process(process.pid)
-        finally:
-            process.terminate()
-            process.wait(30)
-
-
-def wait_for(url: str) -> None:
-    """Until it answers, 30 seconds at most."""
-    deadline = time.monotonic() + 30
-    while True:
-        try:
-            urllib.request.urlopen(url, timeout=1).close()
-        except OSError:
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(0.01)
-        else:
-            return
-
-
-async def measure(url: str, clients: int, requests: int) -> dict[str, dict[str, float]]:
-    """All calls in the order of a server's life."""
-
-    def connect() -> Connection:
-        return Connection(url, USER, PASSWORD)
-
-    async def start(c: Connection, number: int) -> int:
-        return await c.call("POST", "/services", {"name": f"s{number}", "flavor": "small", "env": ENV})
-
-    async def poll(c: Connection, number: int) -> int:
-        return await c.call("GET", f"/services/s{number}/0")
-
-    async def list_(c: Connection, number: int) -> int:
-        return await c.call("GET", "/services")
-
-    async def flavors(c: Connection, number: int) -> int:
-        return await c.call("GET", "/flavors")
-
-    async def stop(c: Connection, number: int) -> int:
-        return await c.call("DELETE", f"/services/s{number}/0")
-
-    calls = {"start": start, "poll": poll, "list": list_, "flavors": flavors, "stop": stop}
-    counts = {"list": max(requests // 8, clients)}
-    return {
-        name: (await load(connect, clients, counts.get(name, requests), call)).row() for name, call in calls.items()
-    }
-
-
-ENV = {"JUPYTERHUB_USER": "alice", "JUPYTERHUB_USER_ID": "1", "JUPYTERHUB_API_TOKEN": "0123456789abcdef" * 2}
-
-
-def run(candidate: str, port: int, clients: list[int], requests: int) -> dict[str, Any]:
-    """One candidate's figures."""
-    began = time.perf_counter()
-    with served(candidate, port) as process:
-        figures: dict[str, Any] = {"start_up_s": round(time.perf_counter() - began, 2)}
-        for number in clients:
-            figures[str(number)] = asyncio.run(measure(f"http://127.0.0.1:{port}", number, requests))
-        figures["rss_mb"] = round(process.memory_info().rss / 1e6)
-    return figures
-
-
-def table(results: dict[str, Any], clients: list[int]) -> str:
-    """Rates, and Outpost's part of the floor's."""
-    lines = ["| clients | call | outpost/s | p50 ms | p99 ms | errors | floor/s | part |", "|" + " --- |" * 8]
-    for number in map(str, clients):
-        for call, row in results["outpost"][number].items():
-            floor = results["floor"][number][call]["per_second"]
-            part = row["per_second"] / floor if floor else 0.0
-            values = (row["per_second"], row["p50_ms"], row["p99_ms"], row["errors"], floor, f"{part:.2f}")
-            lines.append(f"| {number} | {call} | " + " | ".join(map(str, values)) + " |")
-    for name in ("start_up_s", "rss_mb"):
-        lines.append(f"\n{name}: outpost {results['outpost'][name]}, floor {results['floor'][name]}")
-    return "\n".join(lines)
+from bench.candidates import COMMANDS, Candidate, environment, started
+from bench.preload import preload
+from bench.report import machine, table
+from bench.rounds import PRELOADED, Bounds, measure
+from bench.sweep import longest_ping_of_a_sweep
+from tests.support.postgresql import Cluster, cluster
 
 
 def main() -> None:
-    """The candidates take turns."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    """Every database with every number of services, one after the other."""
+    arguments = _parser().parse_args()
+    results: dict[str, Any] = {"machine": machine(), "arguments": vars(arguments) | {"json": None}, "runs": []}
+    with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
+        servers: Cluster | None = None
+        if "postgresql" in arguments.databases:
+            Path(folder).chmod(0o755)
+            (Path(folder) / "cluster").mkdir()
+            servers = stack.enter_context(cluster(Path(folder) / "cluster"))
+        for database in arguments.databases:
+            for services in arguments.services:
+                run = _run(arguments, servers if database == "postgresql" else None, services)
+                results["runs"].append({"database": database, "services": services, "candidates": run})
+                print(table(results["runs"][-1], arguments.base), flush=True)
+                if arguments.json:
+                    arguments.json.write_text(json.dumps(results, indent=1))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--candidates", nargs="+", choices=list(COMMANDS), default=list(COMMANDS))
+    parser.add_argument("--command", action="append", default=[], metavar="NAME=COMMAND")
+    parser.add_argument("--url", action="append", default=[], metavar="NAME=URL", help="with user and password")
+    parser.add_argument("--base", default="floor")
+    parser.add_argument("--databases", nargs="+", choices=["sqlite", "postgresql"], default=["sqlite"])
+    parser.add_argument("--services", type=int, nargs="+", default=[0], help="already there; not for --url")
     parser.add_argument("--clients", type=int, nargs="+", default=[1, 8, 32, 128])
-    parser.add_argument("--requests", type=int, default=400, help="of each call, for each number of clients")
-    parser.add_argument("--port", type=int, default=18181)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--requests", type=int, default=200, help="of each call in each round")
+    parser.add_argument("--seconds", type=float, default=5, help="after which a call's round ends")
+    parser.add_argument("--expire", type=int, default=400, help="services that expire at once; 0 for no such sweep")
     parser.add_argument("--json", type=Path)
-    arguments = parser.parse_args()
-    results = {name: run(name, arguments.port, arguments.clients, arguments.requests) for name in CANDIDATES}
-    if arguments.json:
-        arguments.json.write_text(json.dumps(results, indent=1))
-    print(table(results, arguments.clients))
+    return parser
+
+
+def _run(arguments: argparse.Namespace, servers: Cluster | None, services: int) -> dict[str, Any]:
+    with _served(arguments, servers, services) as candidates:
+        figures: dict[str, dict[str, Any]] = {c.name: {"start_up_s": c.start_up_s, "clients": {}} for c in candidates}
+        bounds = Bounds(arguments.requests, arguments.seconds, services)
+        for clients in arguments.clients:
+            for name, calls in asyncio.run(measure(candidates, clients, arguments.rounds, bounds)).items():
+                figures[name]["clients"][str(clients)] = calls
+        for candidate in candidates:
+            figures[candidate.name]["rss_mb"] = candidate.rss_mb()
+            if candidate.environment and arguments.expire and candidate.name != "floor":
+                sweep = asyncio.run(longest_ping_of_a_sweep(candidate, arguments.expire))
+                figures[candidate.name]["sweep"] = sweep
+    return figures
+
+
+@contextmanager
+def _served(arguments: argparse.Namespace, servers: Cluster | None, services: int) -> Iterator[list[Candidate]]:
+    """All candidates, at once; each of those started here has a database of its own."""
+    commands = {name: COMMANDS[name] for name in arguments.candidates} | _named(arguments.command)
+    with ExitStack() as stack:
+        candidates = [Candidate(name, url) for name, url in _named(arguments.url).items()]
+        for name, command in commands.items():
+            folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+            database = servers.create_database(f"{name}_{services}") if servers else {}
+            env = environment(folder, database)
+            if services:
+                preload(env, services, PRELOADED, timedelta(days=1))
+            candidates.append(stack.enter_context(started(name, command, env)))
+        yield candidates
+
+
+def _named(pairs: list[str]) -> dict[str, str]:
+    return {name: value for name, _, value in (pair.partition("=") for pair in pairs)}
 
 
 if __name__ == "__main__":

@@ -6,10 +6,10 @@ import asyncio
 import json
 import time
 from base64 import b64encode
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from types import TracebackType
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 
 @dataclass
@@ -19,26 +19,24 @@ class Result:
     seconds: list[float] = field(default_factory=list)
     errors: int = 0
     elapsed: float = 0.0
+    done: list[int] = field(default_factory=list)
+    """The numbers of the requests that were answered well."""
 
-    def row(self) -> dict[str, float]:
-        """Requests per second, median and 99th percentile in milliseconds, errors."""
-        ordered = sorted(self.seconds) or [0.0]
-        return {
-            "per_second": round(len(self.seconds) / self.elapsed, 1) if self.elapsed else 0.0,
-            "p50_ms": round(1000 * ordered[len(ordered) // 2], 2),
-            "p99_ms": round(1000 * ordered[min(len(ordered) - 1, int(len(ordered) * 0.99))], 2),
-            "errors": self.errors,
-        }
+    @property
+    def per_second(self) -> float:
+        """How many were answered well."""
+        return len(self.seconds) / self.elapsed if self.elapsed else 0.0
 
 
 class Connection:
-    """One kept-alive connection of one client."""
+    """One kept-alive connection of one client to ``http://user:password@host:port/base``."""
 
-    def __init__(self, url: str, user: str, password: str) -> None:
+    def __init__(self, url: str) -> None:
         parts = urlsplit(url)
         self._host, self._port = parts.hostname or "", parts.port or 80
-        login = b64encode(f"{user}:{password}".encode()).decode()
-        self._head = f"Host: {parts.netloc}\r\nAuthorization: Basic {login}\r\n"
+        self._base = parts.path.rstrip("/")
+        login = b64encode(f"{unquote(parts.username or '')}:{unquote(parts.password or '')}".encode()).decode()
+        self._head = f"Host: {self._host}:{self._port}\r\nAuthorization: Basic {login}\r\n"
 
     async def __aenter__(self) -> Connection:
         self._reader, self._writer = await asyncio.open_connection(self._host, self._port)
@@ -52,7 +50,7 @@ class Connection:
     async def call(self, method: str, path: str, body: object = None) -> int:
         """The status of one request; its body is read and dropped."""
         payload = b"" if body is None else json.dumps(body).encode()
-        head = f"{method} {path} HTTP/1.1\r\n{self._head}"
+        head = f"{method} {self._base}{path} HTTP/1.1\r\n{self._head}"
         if payload:
             head += f"Content-Type: application/json\r\nContent-Length: {len(payload)}\r\n"
         self._writer.write(head.encode() + b"\r\n" + payload)
@@ -66,22 +64,53 @@ class Connection:
 Request = Callable[[Connection, int], Awaitable[int]]
 
 
-async def load(connect: Callable[[], Connection], clients: int, requests: int, request: Request) -> Result:
-    """``requests`` calls by so many clients at once; the number of a call is what tells it from the others."""
+async def load(url: str, clients: int, numbers: Iterable[int], request: Request, seconds: float) -> Result:
+    """One request for each number, by so many clients at once; after so many seconds none is begun any more."""
     result = Result()
-    numbers = iter(range(requests))
-
-    async def client() -> None:
-        async with connect() as connection:
-            for number in numbers:
-                began = time.perf_counter()
-                status = await request(connection, number)
-                if status < 300:
-                    result.seconds.append(time.perf_counter() - began)
-                else:
-                    result.errors += 1
-
+    left = iter(numbers)
+    connections = [Connection(url) for _ in range(clients)]
+    for connection in connections:
+        await connection.__aenter__()
     began = time.perf_counter()
-    await asyncio.gather(*(client() for _ in range(clients)))
-    result.elapsed = time.perf_counter() - began
+
+    async def client(connection: Connection) -> None:
+        for number in left:
+            sent = time.perf_counter()
+            if await _is_answered(connection, request, number):
+                result.seconds.append(time.perf_counter() - sent)
+                result.done.append(number)
+            else:
+                result.errors += 1
+            if time.perf_counter() > began + seconds:
+                return
+
+    try:
+        await asyncio.gather(*map(client, connections))
+    finally:
+        result.elapsed = time.perf_counter() - began
+        for connection in connections:
+            await connection.__aexit__(None, None, None)
     return result
+
+
+async def _is_answered(connection: Connection, request: Request, number: int) -> bool:
+    """A connection that breaks is an error like a bad status, and is opened again."""
+    try:
+        async with asyncio.timeout(60):
+            return await request(connection, number) < 300
+    except (OSError, EOFError, TimeoutError):
+        await connection.__aexit__(None, None, None)
+        await connection.__aenter__()
+        return False
+
+
+async def longest_ping(url: str, until: asyncio.Event, pause: float = 0.01) -> float:
+    """The seconds of the slowest of many ``/ping`` on one connection of its own."""
+    longest = 0.0
+    async with Connection(url) as connection:
+        while not until.is_set():
+            sent = time.perf_counter()
+            await connection.call("GET", "/ping")
+            longest = max(longest, time.perf_counter() - sent)
+            await asyncio.sleep(pause)
+    return longest

@@ -26,12 +26,13 @@ settings = read_settings()
 database = Database(settings.database_url)
 migrate(database, settings.sealer())
 fernet = Fernet(settings.crypt_key.get_secret_value())
+passwords = settings.hub_passwords
 app = FastAPI()
 
 
-def hub(login: Annotated[HTTPBasicCredentials, Depends(HTTPBasic())]) -> str:
+async def hub(login: Annotated[HTTPBasicCredentials, Depends(HTTPBasic())]) -> str:
     """Who is calling."""
-    password = settings.hub_passwords.get(login.username, "")
+    password = passwords.get(login.username, "")
     if not hmac.compare_digest(password.encode(), login.password.encode()):
         raise HTTPException(401)
     return login.username
@@ -70,13 +71,38 @@ def _delete(row_id: int) -> None:
         db.execute(delete(services).where(services.c.id == row_id))
 
 
-_LISTED = [c for c in services.c if c.name not in ("body", "inputs", "state", "start_response", "failure")]
+_LISTED = (
+    services.c.name,
+    services.c.start_id,
+    services.c.start_date,
+    services.c.end_date,
+    services.c.jupyterhub_user_id,
+    services.c.last_update,
+    services.c.flavor,
+    services.c.status,
+)
 
 
 def _list(username: str) -> list[dict[str, Any]]:
     with database.read() as db:
-        rows = db.execute(select(*_LISTED).where(services.c.jupyterhub_username == username)).mappings().all()
-    return [{key: str(value) for key, value in row.items()} for row in rows]
+        rows = db.execute(select(*_LISTED).where(services.c.jupyterhub_username == username)).all()
+    return [
+        {
+            "name": name,
+            "start_id": start_id,
+            "start_date": start_date.isoformat(),
+            "end_date": end_date.isoformat() if end_date else "9999-12-31T23:59:59.999999+00:00",
+            "jupyterhub": username,
+            "jupyterhub_userid": user_id,
+            "last_update": last_update.isoformat(),
+            "state_stored": True,
+            "start_pending": status == "starting",
+            "stop_pending": status == "stopping",
+            "flavor": flavor,
+            "status": status,
+        }
+        for name, start_id, start_date, end_date, user_id, last_update, flavor, status in rows
+    ]
 
 
 def _count(username: str) -> dict[str, int]:

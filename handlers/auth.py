@@ -70,7 +70,7 @@ class BasicAuth:
 _scheme = HTTPBasic(auto_error=False, description="A name of `usernames` with its password of `passwords`.")
 
 
-def _current_hub(request: Request, _documented: Annotated[object, Depends(_scheme)]) -> str:
+async def _current_hub(request: Request, _documented: Annotated[object, Depends(_scheme)]) -> str:
     hub: str = request.scope["hub"]
     return hub
 

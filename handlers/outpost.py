@@ -9,7 +9,7 @@ from fastapi import Depends, Request
 from infra.wiring import Outpost
 
 
-def _outpost(request: Request) -> Outpost:
+async def _outpost(request: Request) -> Outpost:
     outpost: Outpost = request.app.state.outpost
     return outpost
 

@@ -26,7 +26,7 @@ ExecutionType = Annotated[str, Header(description="`async`: answer 202 at once, 
 CollectLogs = Annotated[bool, Query(description="Fill `logs` with the server's last lines.")]
 
 
-def _auth_state(request: Request) -> dict[str, str]:
+async def _auth_state(request: Request) -> dict[str, str]:
     """The user's auth_state, which hubs send as headers ``auth-state-<key>: <value>``."""
     prefix = len(_AUTH_STATE)
     return {
@@ -39,7 +39,7 @@ def _auth_state(request: Request) -> dict[str, str]:
 AuthState = Annotated[dict[str, str], Depends(_auth_state)]
 
 
-def _identity(hub: Hub, name: str, start_id: str) -> Identity:
+async def _identity(hub: Hub, name: str, start_id: str) -> Identity:
     identity = Identity(hub, name, start_id)
     if "\x00" in name + start_id:
         raise ServiceNotFound("Item not found")
