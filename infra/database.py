@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, NullPool, create_engine, event
@@ -42,13 +43,16 @@ class Database:
         before the URL's.
         """
         self.is_sqlite = url.get_backend_name() == "sqlite"
+        self._turn: Callable[[], AbstractContextManager[None]] = nullcontext
         if self.is_sqlite:
             _check_folder(url.database or "")
             self.engine = _sqlite(url)
+            self._turn = partial(_holding, Lock())
         else:
             self.engine = _postgresql(url, pool_size, tls)
             if password is not None:
                 event.listen(self.engine, "do_connect", partial(_log_in, password))
+        self._writing = self.engine.execution_options(outpost_write=True)
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
@@ -59,8 +63,7 @@ class Database:
     @contextmanager
     def write(self) -> Iterator[Connection]:
         """A transaction that writes; on SQLite it takes the write lock at once, so it never has to give up."""
-        writing = self.engine.execution_options(outpost_write=True)
-        with _translated(), writing.begin() as connection:
+        with _translated(), self._turn(), self._writing.begin() as connection:
             yield connection
 
     def close(self) -> None:
@@ -130,6 +133,17 @@ def _on_sqlite_connect(connection: Any, _record: Any) -> None:
 def _on_sqlite_begin(connection: Connection) -> None:
     write = connection.get_execution_options().get("outpost_write")
     connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
+
+
+@contextmanager
+def _holding(lock: Lock) -> Iterator[None]:
+    """This process's turn to write. SQLite itself only looks again every now and then, after up to 100 ms."""
+    if not lock.acquire(timeout=_BUSY_SECONDS):
+        raise StoreUnavailable("the database does not answer: it is busy with another write")
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 @contextmanager

@@ -7,17 +7,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any, Unpack
 
-from sqlalchemy import (
-    ColumnElement,
-    Connection,
-    and_,
-    delete,
-    func,
-    insert,
-    or_,
-    select,
-    update,
-)
+from sqlalchemy import Connection, and_, or_, select, update
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.exc import IntegrityError
@@ -25,16 +15,13 @@ from sqlalchemy.exc import IntegrityError
 from core.errors import ServiceExists, ServiceNotFound
 from core.model import Identity, NewService, Service, ServiceSummary, Status, Usage
 from core.ports import Changes, Clock, Lease
+from infra import statements
 from infra.crypto import Sealer
 from infra.database import Database
 from infra.rows import admitted, pack, pack_new, to_service, to_summary
 from infra.tables import hubs, leases, services, ssh_nodes
 
-_SUMMARY = [c for c in services.c if c.name not in ("body", "inputs", "start_response", "failure", "state")]
-
 _MOST_PARAMETERS = 1000
-_SSH_NODE = "ssh"
-_ssh_generation = select(ssh_nodes.c.generation).where(ssh_nodes.c.name == _SSH_NODE)
 
 
 class SqlStore:
@@ -52,30 +39,28 @@ class SqlStore:
     ) -> Service:
         """Insert the row. The hub's row is the lock under which its services are counted."""
         service = admitted(new, self._clock(), lease)
-        values = pack_new(service, self._sealer) | {"tunnel_generation": _ssh_generation.scalar_subquery()}
+        values = pack_new(service, self._sealer)
         with self._db.write() as db:
             self._lock_hub(db, new.identity.hub)
-            if db.scalar(select(services.c.id).where(_is(new.identity))) is not None:
+            if db.scalar(statements.exists, new.identity._asdict()) is not None:
                 raise ServiceExists(f"the service {new.identity} exists already")
             if check is not None:
                 check(_usage(db, new.identity.hub, new.user_id))
             try:
-                row_id = db.scalar(insert(services).values(values).returning(services.c.id))
+                row_id = db.scalar(statements.add, values)
             except IntegrityError:
                 raise ServiceExists(f"the service {new.identity} exists already") from None
         return replace(service, id=row_id)
 
     def _lock_hub(self, db: Connection, hub: str) -> None:
-        """SQLite's write transactions are alone already; ``FOR UPDATE`` is dropped there."""
-        locked = select(hubs.c.name).where(hubs.c.name == hub).with_for_update()
-        if db.scalar(locked) is None:
+        if db.scalar(statements.hub_lock, {"hub": hub}) is None:
             db.execute(self._upsert(hubs).values(name=hub).on_conflict_do_nothing())
-            db.scalar(locked)
+            db.scalar(statements.hub_lock, {"hub": hub})
 
     def find(self, identity: Identity) -> Service:
         """The service of that identity. Raises ``ServiceNotFound`` or ``Unreadable``."""
         with self._db.read() as db:
-            row = db.execute(select(services).where(_is(identity))).mappings().first()
+            row = db.execute(statements.find, identity._asdict()).mappings().first()
         if row is None:
             raise ServiceNotFound("Item not found")
         return to_service(row, self._sealer)
@@ -83,15 +68,13 @@ class SqlStore:
     def load(self, service_id: int) -> Service | None:
         """The service with that id, or None. Raises ``Unreadable``."""
         with self._db.read() as db:
-            row = db.execute(select(services).where(services.c.id == service_id)).mappings().first()
+            row = db.execute(statements.load, {"row_id": service_id}).mappings().first()
         return None if row is None else to_service(row, self._sealer)
 
     def list_hub(self, hub: str) -> list[ServiceSummary]:
         """All services of a hub, oldest first."""
-        stored = services.c.state.is_not(None).label("state_stored")
-        query = select(*_SUMMARY, stored).where(services.c.jupyterhub_username == hub).order_by(services.c.id)
         with self._db.read() as db:
-            rows = db.execute(query).mappings().all()
+            rows = db.execute(statements.summaries, {"hub": hub}).mappings().all()
         return [to_summary(row) for row in rows]
 
     def usage(self, hub: str, user_id: str | None = None) -> Usage:
@@ -101,31 +84,29 @@ class SqlStore:
 
     def swap(self, service: Service, **changes: Unpack[Changes]) -> Service | None:
         """Set columns if the row still has that version."""
-        mine = and_(services.c.id == service.id, services.c.version == service.version)
         swapped = replace(service, **changes, version=service.version + 1, last_update=self._clock())
         values = pack(changes, self._sealer)
         values |= {"version": swapped.version, "last_update": swapped.last_update}
         with self._db.write() as db:
-            done = db.execute(update(services).where(mine).values(values)).rowcount == 1
+            done = db.execute(statements.swap, values | _version_of(service)).rowcount == 1
         return swapped if done else None
 
     def delete(self, service: Service) -> bool:
         """Delete the row if it still has that version."""
-        mine = and_(services.c.id == service.id, services.c.version == service.version)
         with self._db.write() as db:
-            return db.execute(delete(services).where(mine)).rowcount == 1
+            return db.execute(statements.remove, _version_of(service)).rowcount == 1
 
     def status(self, service_id: int) -> Status | None:
         """The present status, without decrypting anything."""
         with self._db.read() as db:
-            value = db.scalar(select(services.c.status).where(services.c.id == service_id))
+            value = db.scalar(statements.status, {"row_id": service_id})
         return None if value is None else Status(value)
 
     def extend_lease(self, service_id: int, owner: str, until: datetime) -> bool:
         """Keep a lease that is still the owner's."""
-        mine = and_(services.c.id == service_id, services.c.lease_owner == owner)
+        values = {"row_id": service_id, "owner": owner, "lease_until": until}
         with self._db.write() as db:
-            return db.execute(update(services).where(mine).values(lease_until=until)).rowcount == 1
+            return db.execute(statements.extend, values).rowcount == 1
 
     def unattended(self, now: datetime, pending_since: datetime, limit: int) -> list[int]:
         """Ids of work that nobody does."""
@@ -174,7 +155,7 @@ class SqlStore:
 
     def ssh_restarted(self, generation: str) -> bool:
         """Note the SSH node's generation; False when it was known already."""
-        note = self._upsert(ssh_nodes).values(name=_SSH_NODE, generation=generation)
+        note = self._upsert(ssh_nodes).values(name=statements.SSH_NODE, generation=generation)
         note = note.on_conflict_do_update(
             index_elements=[ssh_nodes.c.name],
             set_={"generation": generation},
@@ -186,7 +167,7 @@ class SqlStore:
     def ssh_generation(self) -> str | None:
         """The SSH node's generation, if there is one."""
         with self._db.read() as db:
-            return db.scalar(_ssh_generation)
+            return db.scalar(statements.ssh_generation)
 
     def tunnels_behind(self, generation: str, after: int, limit: int) -> list[tuple[int, str]]:
         """Running services with tunnels of another generation."""
@@ -213,24 +194,16 @@ def _batched(ids: Sequence[int]) -> Iterator[Sequence[int]]:
         yield ids[start : start + _MOST_PARAMETERS]
 
 
-def _is(identity: Identity) -> ColumnElement[bool]:
-    return and_(
-        services.c.jupyterhub_username == identity.hub,
-        services.c.name == identity.name,
-        services.c.start_id == identity.start_id,
-    )
+def _version_of(service: Service) -> dict[str, int]:
+    return {"row_id": service.id, "row_version": service.version}
 
 
 def _usage(db: Connection, hub: str, user_id: str | None) -> Usage:
-    """One index scan over the hub's services that are not stopping."""
-    s = services.c
-    mine = func.sum((s.jupyterhub_user_id == user_id).cast(s.version.type)) if user_id is not None else func.sum(0)
-    query = (
-        select(s.flavor, func.count(), mine)
-        .where(s.jupyterhub_username == hub, s.status != Status.STOPPING)
-        .group_by(s.flavor)
-    )
-    rows = [(flavor, int(total), int(own or 0)) for flavor, total, own in db.execute(query)]
+    if user_id is None:
+        found = db.execute(statements.usage, {"hub": hub})
+    else:
+        found = db.execute(statements.user_usage, {"hub": hub, "user_id": user_id})
+    rows = [(flavor, int(total), int(own or 0)) for flavor, total, own in found]
     return Usage(
         hub={flavor: total for flavor, total, _ in rows},
         user={flavor: own for flavor, _, own in rows if own},
