@@ -67,13 +67,15 @@ class BasicAuth:
         return found
 
 
-_scheme = HTTPBasic(auto_error=False, description="A name of `usernames` with its password of `passwords`.")
+class _CallingHub(HTTPBasic):
+    """The scheme as the API's documentation shows it; the middleware has checked the password already."""
+
+    async def __call__(self, request: Request) -> str:  # type: ignore[override]  # the name is all that routes need
+        hub: str = request.scope["hub"]
+        return hub
 
 
-async def _current_hub(request: Request, _documented: Annotated[object, Depends(_scheme)]) -> str:
-    hub: str = request.scope["hub"]
-    return hub
+_calling_hub = _CallingHub(description="A name of `usernames` with its password of `passwords`.")
 
-
-Hub = Annotated[str, Depends(_current_hub)]
+Hub = Annotated[str, Depends(_calling_hub)]
 """The name of the hub that is calling."""

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
-from fastapi import Depends, Request
+from fastapi import Request
 
 from infra.wiring import Outpost
 
 
-async def _outpost(request: Request) -> Outpost:
+def outpost_of(request: Request) -> Outpost:
+    """The Outpost that this application serves. Not a dependency: FastAPI takes longer to resolve one than this."""
     outpost: Outpost = request.app.state.outpost
     return outpost
-
-
-CurrentOutpost = Annotated[Outpost, Depends(_outpost)]

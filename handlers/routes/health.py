@@ -9,7 +9,7 @@ from fastapi.responses import JSONResponse, RedirectResponse
 
 from core.errors import StoreUnavailable
 from core.threads import in_thread
-from handlers.outpost import CurrentOutpost
+from handlers.outpost import outpost_of
 from infra.schema import schema_state
 
 router = APIRouter(tags=["health"])
@@ -22,8 +22,9 @@ async def ping() -> JSONResponse:
 
 
 @router.get("/health", responses={503: {"description": "It cannot work now; the body says what is missing."}})
-async def health(outpost: CurrentOutpost) -> JSONResponse:
+async def health(request: Request) -> JSONResponse:
     """Database, migrations and configuration. What is wrong in detail is in the log."""
+    outpost = outpost_of(request)
     try:
         database, schema = "ok", str(await in_thread(schema_state, outpost.database))
     except StoreUnavailable:

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+import json
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Header, Query, Request
+from fastapi import APIRouter, Header, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 
 from core.errors import ServiceNotFound
 from core.model import Identity
+from core.ports import Store
 from core.threads import in_thread
 from handlers.auth import Hub
 from handlers.errors import SpawnerErrorsRoute
-from handlers.outpost import CurrentOutpost
+from handlers.outpost import outpost_of
 from handlers.schemas import Detail, Listed, Polled, SpawnerError, StartBody, Started, Stopped, listed
 
 router = APIRouter(route_class=SpawnerErrorsRoute, tags=["services"])
 
 _AUTH_STATE = b"auth-state-"
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 _NOT_FOUND: dict[int | str, dict[str, Any]] = {404: {"model": Detail}}
 _SPAWNER: dict[int | str, dict[str, Any]] = {419: {"model": SpawnerError}}
 
@@ -26,7 +29,7 @@ ExecutionType = Annotated[str, Header(description="`async`: answer 202 at once, 
 CollectLogs = Annotated[bool, Query(description="Fill `logs` with the server's last lines.")]
 
 
-async def _auth_state(request: Request) -> dict[str, str]:
+def _auth_state(request: Request) -> dict[str, str]:
     """The user's auth_state, which hubs send as headers ``auth-state-<key>: <value>``."""
     prefix = len(_AUTH_STATE)
     return {
@@ -36,49 +39,47 @@ async def _auth_state(request: Request) -> dict[str, str]:
     }
 
 
-AuthState = Annotated[dict[str, str], Depends(_auth_state)]
-
-
-async def _identity(hub: Hub, name: str, start_id: str) -> Identity:
+def _identity(hub: str, name: str, start_id: str) -> Identity:
     identity = Identity(hub, name, start_id)
     if "\x00" in name + start_id:
         raise ServiceNotFound("Item not found")
     return identity
 
 
-Named = Annotated[Identity, Depends(_identity)]
-
-
 @router.post("/services", responses={200: {"model": Started}, 202: {"model": Started}, **_SPAWNER})
 async def start(
+    request: Request,
     body: StartBody,
     hub: Hub,
-    outpost: CurrentOutpost,
-    auth_state: AuthState,
     execution_type: ExecutionType = "",
 ) -> JSONResponse:
     """Start a server and answer where it runs."""
     try:
-        new = body.new_service(hub, auth_state)
+        new = body.new_service(hub, _auth_state(request))
     except ValueError as error:
         raise RequestValidationError([{"loc": ("body",), "msg": str(error), "type": "value_error"}]) from None
     wait = execution_type.lower() != "async"
-    service = await outpost.lifecycle.start(new, body.authentication, wait)
+    service = await outpost_of(request).lifecycle.start(new, body.authentication, wait)
     return JSONResponse({"service": service}, 200 if wait else 202)
 
 
 @router.get("/services", responses={200: {"model": list[Listed]}})
-async def list_services(hub: Hub, outpost: CurrentOutpost) -> JSONResponse:
+async def list_services(request: Request, hub: Hub) -> Response:
     """All services of this hub."""
-    return JSONResponse([listed(service) for service in await in_thread(outpost.store.list_hub, hub)])
+    return Response(await in_thread(_list, outpost_of(request).store, hub), media_type="application/json")
+
+
+def _list(store: Store, hub: str) -> bytes:
+    """Made in the store's thread, and item by item: thousands of services at once would hold up the event loop."""
+    items = [_encode(listed(service)) for service in store.list_hub(hub)]
+    return f"[{','.join(items)}]".encode()
 
 
 @router.get("/services/{name:segment}/{start_id:segment}", responses={200: {"model": Polled}, **_NOT_FOUND})
-async def poll(
-    identity: Named, outpost: CurrentOutpost, auth_state: AuthState, collect_logs: CollectLogs = False
-) -> JSONResponse:
+async def poll(request: Request, hub: Hub, name: str, start_id: str, collect_logs: CollectLogs = False) -> JSONResponse:
     """Does the server run? Without a `start_id` in the path it is `0`."""
-    polled = await outpost.lifecycle.poll(identity, auth_state, collect_logs)
+    lifecycle, identity = outpost_of(request).lifecycle, _identity(hub, name, start_id)
+    polled = await lifecycle.poll(identity, _auth_state(request), collect_logs)
     return JSONResponse({"status": polled.status, "logs": polled.logs})
 
 
@@ -92,13 +93,15 @@ async def poll(
     },
 )
 async def stop(
-    identity: Named,
-    outpost: CurrentOutpost,
-    auth_state: AuthState,
+    request: Request,
+    hub: Hub,
+    name: str,
+    start_id: str,
     collect_logs: CollectLogs = False,
     execution_type: ExecutionType = "",
 ) -> JSONResponse:
     """Stop the server, at any moment of its life; answered when it is gone."""
     wait = execution_type.lower() != "async"
-    logs = await outpost.lifecycle.stop(identity, auth_state, wait, collect_logs)
+    lifecycle, identity = outpost_of(request).lifecycle, _identity(hub, name, start_id)
+    logs = await lifecycle.stop(identity, _auth_state(request), wait, collect_logs)
     return JSONResponse({"logs": logs}) if wait else JSONResponse({}, 202)
