@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         def get_state(self) -> JsonDict: ...
         def load_state(self, state: JsonDict) -> None: ...
         def stop_polling(self) -> None: ...
+        def traits(self, **metadata: Any) -> dict[str, Any]: ...
         async def poll(self) -> int | None: ...
         async def stop(self, now: bool = False) -> None: ...
 
@@ -60,6 +61,13 @@ class StatelessSpawner(SpawnerBase):
         self.hub_env = service.body.env
         self.api_token = service.body.api_token
         self.notes = {}
+
+    def traits(self, **metadata: Any) -> dict[str, Any]:
+        """As in traitlets, which asks for the configurable ones whenever an object is made."""
+        if metadata == {"config": True}:
+            own: Any = type(self)
+            return dict(_configurable(own))
+        return super().traits(**metadata)
 
     @property
     def mark(self) -> str:
@@ -103,6 +111,13 @@ class StatelessSpawner(SpawnerBase):
     async def close(self) -> None:
         """Leave nothing behind in this process."""
         self.stop_polling()
+
+
+@lru_cache
+def _configurable(spawner_class: Any) -> dict[str, Any]:
+    """A class's traits never change: traitlets makes a new class for an object that gets more of them."""
+    traits: dict[str, Any] = spawner_class.class_traits(config=True)
+    return traits
 
 
 @lru_cache

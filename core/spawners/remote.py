@@ -94,22 +94,24 @@ def orm_spawner(service: Service) -> SimpleNamespace:
 
 
 def constructor_arguments(service: Service) -> dict[str, Any]:
-    """What JupyterHub hands to a Spawner's constructor, besides its configuration."""
+    """What JupyterHub hands to a Spawner's constructor, besides its configuration and what is its default anyway."""
     env = service.body.env
-    return {
-        "user": remote_user(service),
-        "hub": remote_hub(env),
-        "orm_spawner": orm_spawner(service),
-        "authenticator": None,
+    usually_empty = {
         "user_options": service.body.user_options,
         "oauth_client_id": env.get("JUPYTERHUB_CLIENT_ID", ""),
-        "oauth_access_scopes": _json(env.get("JUPYTERHUB_OAUTH_ACCESS_SCOPES"), []),
         "cookie_options": _json(env.get("JUPYTERHUB_COOKIE_OPTIONS"), {}),
         "cookie_host_prefix_enabled": env.get("JUPYTERHUB_COOKIE_HOST_PREFIX_ENABLED") == "1",
         "admin_access": env.get("JUPYTERHUB_ADMIN_ACCESS") == "1",
         "public_url": env.get("JUPYTERHUB_PUBLIC_URL", ""),
         "public_hub_url": env.get("JUPYTERHUB_PUBLIC_HUB_URL", ""),
         "internal_ssl": bool(service.inputs.certs) or bool(service.body.misc.get("internal_ssl")),
+    }
+    return {
+        "user": remote_user(service),
+        "hub": remote_hub(env),
+        "orm_spawner": orm_spawner(service),
+        "oauth_access_scopes": _json(env.get("JUPYTERHUB_OAUTH_ACCESS_SCOPES"), []),
+        **{name: value for name, value in usually_empty.items() if value},  # each costs more than all of these lines
     }
 
 
