@@ -70,7 +70,7 @@ def _run(arguments: argparse.Namespace, servers: Cluster | None, services: int) 
         for candidate in candidates:
             figures[candidate.name]["rss_mb"] = candidate.rss_mb()
             if candidate.environment and arguments.expire and candidate.name != "floor":
-                sweep = asyncio.run(longest_ping_of_a_sweep(candidate, arguments.expire))
+                sweep = longest_ping_of_a_sweep(candidate, arguments.expire)
                 figures[candidate.name]["sweep"] = sweep
     return figures
 

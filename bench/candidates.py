@@ -46,8 +46,15 @@ class Candidate:
         """Its memory now, with that of its children."""
         if self.process is None:
             return None
-        family = [self.process, *self.process.children(recursive=True)]
-        return round(sum(one.memory_info().rss for one in family) / 1e6, 1)
+        return round(sum(one.memory_info().rss for one in self._family()) / 1e6, 1)
+
+    def cpu_s(self) -> float:
+        """The processor time that it has used until now; 0 when it cannot be known."""
+        times = [one.cpu_times() for one in self._family()]
+        return sum(time.user + time.system for time in times)
+
+    def _family(self) -> list[psutil.Process]:
+        return [self.process, *self.process.children(recursive=True)] if self.process else []
 
 
 def environment(folder: Path, database: Mapping[str, str]) -> dict[str, str]:

@@ -8,6 +8,8 @@ import time
 from base64 import b64encode
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
+from http.client import HTTPConnection
+from threading import Event, Thread
 from types import TracebackType
 from urllib.parse import unquote, urlsplit
 
@@ -104,13 +106,34 @@ async def _is_answered(connection: Connection, request: Request, number: int) ->
         return False
 
 
-async def longest_ping(url: str, until: asyncio.Event, pause: float = 0.01) -> float:
-    """The seconds of the slowest of many ``/ping`` on one connection of its own."""
-    longest = 0.0
-    async with Connection(url) as connection:
-        while not until.is_set():
+class Pings(Thread):
+    """Asks for ``/ping`` all the time, in a thread of its own: the clients of the load are not in its way."""
+
+    def __init__(self, url: str, pause: float = 0.01) -> None:
+        super().__init__(name="pings", daemon=True)
+        parts = urlsplit(url)
+        self._address, self._path = (parts.hostname or "", parts.port or 80), parts.path.rstrip("/") + "/ping"
+        self._pause = pause
+        self._ended = Event()
+        self.longest = 0.0
+        """Seconds."""
+
+    def run(self) -> None:
+        """Until the block ends."""
+        connection = HTTPConnection(*self._address, timeout=60)
+        while not self._ended.wait(self._pause):
             sent = time.perf_counter()
-            await connection.call("GET", "/ping")
-            longest = max(longest, time.perf_counter() - sent)
-            await asyncio.sleep(pause)
-    return longest
+            connection.request("GET", self._path)
+            connection.getresponse().read()
+            self.longest = max(self.longest, time.perf_counter() - sent)
+        connection.close()
+
+    def __enter__(self) -> Pings:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._ended.set()
+        self.join()

@@ -13,7 +13,7 @@ from cryptography.fernet import Fernet
 from fastapi import Depends, FastAPI, HTTPException
 from fastapi.responses import JSONResponse
 from fastapi.security import HTTPBasic, HTTPBasicCredentials
-from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy import bindparam, delete, func, insert, select, update
 
 from core.threads import in_thread
 from infra.database import Database
@@ -41,34 +41,39 @@ async def hub(login: Annotated[HTTPBasicCredentials, Depends(HTTPBasic())]) -> s
 Hub = Annotated[str, Depends(hub)]
 
 
-def _admit(name: str, username: str, token: bytes) -> None:
+_FIND = select(services).where(
+    services.c.jupyterhub_username == bindparam("hub"), services.c.name == bindparam("name"), services.c.start_id == "0"
+)
+_HUB = select(hubs.c.name).where(hubs.c.name == bindparam("hub"))
+_ADD = insert(services).returning(services.c.id)
+_SET = update(services).where(services.c.id == bindparam("row_id"))
+_DELETE = delete(services).where(services.c.id == bindparam("row_id"))
+
+
+def _admit(name: str, username: str, token: bytes) -> int:
+    now = utc_now()
+    row: dict[str, Any] = {"name": name, "start_id": "0", "jupyterhub_username": username, "jupyterhub_user_id": "0"}
+    row |= {"status": "starting", "start_date": now, "last_update": now, "body": token}
     with database.write() as db:
-        if db.scalar(select(hubs.c.name).where(hubs.c.name == username)) is None:
+        if db.scalar(_HUB, {"hub": username}) is None:
             db.execute(insert(hubs).values(name=username))
-        now = utc_now()
-        row = {"name": name, "start_id": "0", "jupyterhub_username": username, "jupyterhub_user_id": "0"}
-        db.execute(insert(services).values(**row, status="starting", start_date=now, last_update=now, body=token))
+        row_id: int = db.scalars(_ADD, row).one()
+    return row_id
 
 
-def _run(name: str, username: str) -> None:
+def _set(row_id: int, status: str) -> None:
     with database.write() as db:
-        db.execute(update(services).where(services.c.name == name).values(status="running", version=1))
+        db.execute(_SET, {"row_id": row_id, "status": status})
 
 
 def _find(name: str, username: str) -> Any:
     with database.read() as db:
-        mine = (services.c.jupyterhub_username == username) & (services.c.name == name) & (services.c.start_id == "0")
-        return db.execute(select(services).where(mine)).mappings().first()
-
-
-def _mark(row_id: int) -> None:
-    with database.write() as db:
-        db.execute(update(services).where(services.c.id == row_id).values(status="stopping"))
+        return db.execute(_FIND, {"hub": username, "name": name}).first()
 
 
 def _delete(row_id: int) -> None:
     with database.write() as db:
-        db.execute(delete(services).where(services.c.id == row_id))
+        db.execute(_DELETE, {"row_id": row_id})
 
 
 _LISTED = (
@@ -83,9 +88,12 @@ _LISTED = (
 )
 
 
+_LIST = select(*_LISTED).where(services.c.jupyterhub_username == bindparam("hub"))
+
+
 def _list(username: str) -> list[dict[str, Any]]:
     with database.read() as db:
-        rows = db.execute(select(*_LISTED).where(services.c.jupyterhub_username == username)).all()
+        rows = db.execute(_LIST, {"hub": username}).all()
     return [
         {
             "name": name,
@@ -105,11 +113,16 @@ def _list(username: str) -> list[dict[str, Any]]:
     ]
 
 
+_COUNT = (
+    select(services.c.flavor, func.count())
+    .where(services.c.jupyterhub_username == bindparam("hub"), services.c.status != "stopping")
+    .group_by(services.c.flavor)
+)
+
+
 def _count(username: str) -> dict[str, int]:
-    mine = services.c.jupyterhub_username == username
     with database.read() as db:
-        rows = db.execute(select(services.c.flavor, func.count()).where(mine).group_by(services.c.flavor)).all()
-    return {str(flavor): number for flavor, number in rows}
+        return {str(flavor): number for flavor, number in db.execute(_COUNT, {"hub": username})}
 
 
 @app.get("/ping")
@@ -121,8 +134,8 @@ async def ping() -> JSONResponse:
 @app.post("/services")
 async def start(body: dict[str, Any], username: Hub) -> JSONResponse:
     """Two transactions, as a start of a Spawner without state has."""
-    await in_thread(_admit, body["name"], username, fernet.encrypt(str(body).encode()))
-    await in_thread(_run, body["name"], username)
+    row_id = await in_thread(_admit, body["name"], username, fernet.encrypt(str(body).encode()))
+    await in_thread(_set, row_id, "running")
     return JSONResponse({"service": "http://127.0.0.1:1"})
 
 
@@ -136,7 +149,7 @@ async def list_services(username: Hub) -> JSONResponse:
 async def poll(name: str, start_id: str, username: Hub) -> JSONResponse:
     """One transaction."""
     row = await in_thread(_find, name, username)
-    fernet.decrypt(row["body"])
+    fernet.decrypt(row.body)
     return JSONResponse({"status": None, "logs": []})
 
 
@@ -144,9 +157,9 @@ async def poll(name: str, start_id: str, username: Hub) -> JSONResponse:
 async def stop(name: str, start_id: str, username: Hub) -> JSONResponse:
     """Three transactions: find, mark, delete."""
     row = await in_thread(_find, name, username)
-    await in_thread(_mark, row["id"])
-    fernet.decrypt(row["body"])
-    await in_thread(_delete, row["id"])
+    await in_thread(_set, row.id, "stopping")
+    fernet.decrypt(row.body)
+    await in_thread(_delete, row.id)
     return JSONResponse({"logs": []})
 
 

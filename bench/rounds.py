@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from bench.candidates import Candidate
-from bench.client import Connection, Request, Result, load, longest_ping
+from bench.client import Connection, Pings, Request, Result, load
 from bench.preload import ENV
 
 CALLS = ("start", "poll", "list", "flavors", "stop")
@@ -34,15 +33,17 @@ class Measured:
 
     results: list[Result] = field(default_factory=list)
     pings: list[float] = field(default_factory=list)
+    cpu: float = 0.0
 
     def row(self) -> dict[str, Any]:
-        """Rates in requests per second, the rest in milliseconds."""
+        """Rates in requests per second, the rest in milliseconds; ``cpu_ms`` is the server's for one request."""
         ordered = sorted(second for result in self.results for second in result.seconds) or [0.0]
         elapsed = sum(result.elapsed for result in self.results)
         return {
             "per_second": round(len(ordered) / elapsed, 1) if elapsed else 0.0,
             "p50_ms": round(1000 * ordered[len(ordered) // 2], 2),
             "p99_ms": round(1000 * ordered[min(len(ordered) - 1, int(len(ordered) * 0.99))], 2),
+            "cpu_ms": round(1000 * self.cpu / len(ordered), 3),
             "errors": sum(result.errors for result in self.results),
             "longest_ping_ms": round(1000 * max(self.pings, default=0.0), 1),
             "rounds": [round(result.per_second, 1) for result in self.results],
@@ -73,10 +74,12 @@ async def measure(
         for call in CALLS:
             for candidate in candidates if number % 2 == 0 else reversed(candidates):
                 begun = started.get(candidate.name)
+                row, before = measured[candidate.name][call], candidate.cpu_s()
                 result, ping = await _one(candidate, call, clients, bounds, begun.done if begun else [])
                 started.setdefault(candidate.name, result)
-                measured[candidate.name][call].results.append(result)
-                measured[candidate.name][call].pings.append(ping)
+                row.results.append(result)
+                row.pings.append(ping)
+                row.cpu += candidate.cpu_s() - before
     return {name: {call: one.row() for call, one in calls.items()} for name, calls in measured.items()}
 
 
@@ -95,10 +98,6 @@ async def _one(
         names += [f"{PRELOADED}{number}" for number in random.Random(1).sample(range(bounds.services), bounds.services)]
         names = names[: max(len(running), requests)] if not bounds.services else names[-requests:]
     seconds = 60.0 if call == "stop" else bounds.seconds
-    ended = asyncio.Event()
-    pings = asyncio.create_task(longest_ping(candidate.url, ended))
-    try:
+    with Pings(candidate.url) as pings:
         result = await load(candidate.url, clients, numbers, request_of(call, names or ["nobody"]), seconds)
-    finally:
-        ended.set()
-    return result, await pings
+    return result, pings.longest
