@@ -12,8 +12,11 @@ from typing import ParamSpec, TypeVar
 P = ParamSpec("P")
 T = TypeVar("T")
 
-STORE_THREADS = 8
-"""Also the size of the database pool: a thread never waits for a connection another one holds."""
+STORE_THREADS = 4
+"""Enough to wait for a database; more would only keep the event loop from its turn, which Python hands around.
+
+No database pool is smaller: a thread never waits for a connection another one holds.
+"""
 
 _executor = ThreadPoolExecutor(STORE_THREADS, thread_name_prefix="store")
 
