@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from handlers import cold_start
+
+# isort: split
 import asyncio
 import os
 import sys
@@ -126,3 +129,5 @@ if "AWS_LAMBDA_FUNCTION_NAME" in os.environ:
     _function()  # a mistake in the configuration ends the start-up, and the init phase has the most CPU
     if os.environ.get("_HANDLER", "").endswith(".api"):
         _http()
+
+cold_start.is_over()

@@ -6,8 +6,7 @@ import ssl
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field, SecretStr
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
 from sqlalchemy import URL
 
 from core.errors import ConfigError
@@ -16,10 +15,10 @@ Tls = ssl.SSLContext | Literal[False] | None
 """What pg8000 takes: a context, False for none, or None for encryption where the server can."""
 
 
-class DatabaseSettings(BaseSettings):
+class DatabaseSettings(BaseModel):
     """``SQL_*``: SQLite by default, or PostgreSQL."""
 
-    model_config = SettingsConfigDict(case_sensitive=True, extra="ignore")
+    model_config = ConfigDict(extra="ignore")
 
     sql_type: Literal["sqlite", "postgresql"] = Field("sqlite", validation_alias="SQL_TYPE")
     sql_user: str = Field("", validation_alias="SQL_USER")

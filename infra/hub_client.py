@@ -8,8 +8,6 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
-from tornado.httpclient import AsyncHTTPClient, HTTPClientError, HTTPRequest
-
 from core.errors import HubUnreachable
 
 _MAX_CONNECTIONS = 100
@@ -29,6 +27,8 @@ class TornadoHubClient:
         options: Mapping[str, object],
     ) -> tuple[int, bytes]:
         """One request; the HTTP status below 500 and the answer's body. Raises ``HubUnreachable``."""
+        from tornado.httpclient import AsyncHTTPClient, HTTPClientError, HTTPRequest  # only who calls hubs needs it
+
         arguments: dict[str, Any] = {"request_timeout": 10, **options}
         if ca and "ca_certs" not in arguments and arguments.get("validate_cert", True):
             arguments["ssl_options"] = _trusting(ca)

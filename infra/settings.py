@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated, Literal, TypeVar
 
@@ -123,7 +124,7 @@ def read_settings() -> Settings:
 def from_environment(kind: type[S]) -> S:
     """The part of the environment that ``kind`` describes. Raises ``ConfigError`` that names the variable."""
     try:
-        settings = kind()  # type: ignore[call-arg]  # the environment is where they come from
+        settings = kind.model_validate(dict(os.environ))
     except ValidationError as error:
         first = error.errors(include_input=False, include_url=False)[0]
         raise ConfigError(f"{first['loc'][0]}: {first['msg']}") from None

@@ -8,8 +8,6 @@ from datetime import datetime
 from typing import Any, Unpack
 
 from sqlalchemy import Connection, and_, or_, select, update
-from sqlalchemy.dialects.postgresql import insert as postgresql_insert
-from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.exc import IntegrityError
 
 from core.errors import ServiceExists, ServiceNotFound
@@ -32,7 +30,7 @@ class SqlStore:
         self._db = database
         self._sealer = sealer
         self._clock = clock
-        self._upsert = sqlite_insert if database.is_sqlite else postgresql_insert
+        self._upsert = _upsert(database.is_sqlite)
 
     def admit(
         self, new: NewService, check: Callable[[Usage], None] | None = None, lease: Lease | None = None
@@ -186,6 +184,17 @@ class SqlStore:
         with self._db.write() as db:
             for some in _batched(service_ids):
                 db.execute(note.where(services.c.id.in_(some)))
+
+
+def _upsert(is_sqlite: bool) -> Any:
+    """``insert`` of the dialect in use; the other one is not even imported."""
+    if is_sqlite:
+        from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+
+        return sqlite_insert
+    from sqlalchemy.dialects.postgresql import insert as postgresql_insert
+
+    return postgresql_insert
 
 
 def _batched(ids: Sequence[int]) -> Iterator[Sequence[int]]:

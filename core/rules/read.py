@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path as FilePath
 
-import yaml
 from pydantic import BaseModel, ValidationError
 
 from core.errors import ConfigError
@@ -53,6 +52,8 @@ def read(path: FilePath, form: Form) -> Rules | None:
 
 def rules_of(text: str, form: Form, file: str) -> Rules | None:
     """The rules in the text of a file; None when there is nothing in it. Raises ``BrokenRules``."""
+    import yaml  # only where there is a file
+
     try:
         document = parse(text)
     except yaml.YAMLError as error:
@@ -73,7 +74,7 @@ def rules_of(text: str, form: Form, file: str) -> Rules | None:
     return _compiled(model, form)
 
 
-def _syntax(error: yaml.YAMLError, file: str) -> Mistake:
+def _syntax(error: Exception, file: str) -> Mistake:
     mark = getattr(error, "problem_mark", None)
     problem = getattr(error, "problem", None) or str(error).splitlines()[0]
     return Mistake(file, mark.line + 1 if mark else 1, "", f"is no YAML: {problem}")

@@ -6,8 +6,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-import yaml
-
 Path = tuple[str | int, ...]
 
 
@@ -32,6 +30,8 @@ class Document:
 
 def parse(text: str) -> Document:
     """Read one document as ``yaml.safe_load`` does. Raises ``yaml.YAMLError``."""
+    import yaml  # only where there is a file
+
     loader = yaml.SafeLoader(text)
     try:
         node = loader.get_single_node()
@@ -45,22 +45,22 @@ def parse(text: str) -> Document:
         loader.dispose()
 
 
-def _walk(node: yaml.Node, path: Path, lines: dict[Path, int], seen: set[int]) -> Iterator[Path]:
+def _walk(node: Any, path: Path, lines: dict[Path, int], seen: set[int]) -> Iterator[Path]:
     """Note the lines below ``node``; what aliases repeat is walked once. Yields the duplicates."""
     lines.setdefault(path, node.start_mark.line + 1)
     if id(node) in seen:
         return
     seen.add(id(node))
-    if isinstance(node, yaml.MappingNode):
+    if node.id == "mapping":
         names = set()
         for key, value in node.value:
-            name = key.value if isinstance(key, yaml.ScalarNode) else str(key.tag)
+            name = key.value if key.id == "scalar" else str(key.tag)
             inner = (*path, name)
             if name in names and name != "<<":
                 yield inner
             names.add(name)
             lines[inner] = key.start_mark.line + 1
             yield from _walk(value, inner, lines, seen)
-    elif isinstance(node, yaml.SequenceNode):
+    elif node.id == "sequence":
         for index, value in enumerate(node.value):
             yield from _walk(value, (*path, index), lines, seen)

@@ -282,3 +282,15 @@ def test_a_database_that_hangs_up_is_away() -> None:
         with pytest.raises(StoreUnavailable, match="does not answer"):
             SqlStore(away, SEALER, lambda: NOW).list_hub("hub")
     gc.collect()
+
+
+def test_a_write_that_waits_too_long_for_another_one_is_answered(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("infra.database._BUSY_SECONDS", 0.05)
+    database = Database(URL.create("sqlite", database=str(tmp_path / "busy.sqlite")))
+    with database.write(), pytest.raises(StoreUnavailable, match="busy with another write"), database.write():
+        pass
+    with database.write() as db:
+        assert db.scalar(text("SELECT 1")) == 1
+    database.close()
