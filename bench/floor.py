@@ -15,7 +15,7 @@ from fastapi.responses import JSONResponse
 from fastapi.security import HTTPBasic, HTTPBasicCredentials
 from sqlalchemy import bindparam, delete, func, insert, select, update
 
-from core.threads import in_thread
+from core.threads import in_long_thread, in_thread
 from infra.database import Database
 from infra.schema import migrate
 from infra.settings import read_settings
@@ -142,7 +142,7 @@ async def start(body: dict[str, Any], username: Hub) -> JSONResponse:
 @app.get("/services")
 async def list_services(username: Hub) -> JSONResponse:
     """One transaction."""
-    return JSONResponse(await in_thread(_list, username))
+    return JSONResponse(await in_long_thread(_list, username))
 
 
 @app.get("/services/{name}/{start_id}")

@@ -19,10 +19,19 @@ No database pool is smaller: a thread never waits for a connection another one h
 """
 
 _executor = ThreadPoolExecutor(STORE_THREADS, thread_name_prefix="store")
+_long = ThreadPoolExecutor(1, thread_name_prefix="store-long")
 
 
 async def in_thread(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     """Call ``function`` in one of the store's threads and wait for its result."""
-    context = contextvars.copy_context()
-    call = partial(context.run, partial(function, *args, **kwargs))
-    return await asyncio.get_running_loop().run_in_executor(_executor, call)
+    return await _in(_executor, partial(function, *args, **kwargs))
+
+
+async def in_long_thread(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """The same for what goes through many rows: one at a time, so that several together hold up nobody else."""
+    return await _in(_long, partial(function, *args, **kwargs))
+
+
+async def _in(executor: ThreadPoolExecutor, function: Callable[[], T]) -> T:
+    call = partial(contextvars.copy_context().run, function)
+    return await asyncio.get_running_loop().run_in_executor(executor, call)

@@ -72,8 +72,7 @@ class SqlStore:
     def list_hub(self, hub: str) -> list[ServiceSummary]:
         """All services of a hub, oldest first."""
         with self._db.read() as db:
-            rows = db.execute(statements.summaries, {"hub": hub}).mappings().all()
-        return [to_summary(row) for row in rows]
+            return [to_summary(row) for row in db.execute(statements.summaries, {"hub": hub}).mappings()]
 
     def usage(self, hub: str, user_id: str | None = None) -> Usage:
         """The counts of a hub and of one of its users."""

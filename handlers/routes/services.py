@@ -12,7 +12,7 @@ from fastapi.responses import JSONResponse
 from core.errors import ServiceNotFound
 from core.model import Identity
 from core.ports import Store
-from core.threads import in_thread
+from core.threads import in_long_thread
 from handlers.auth import Hub
 from handlers.errors import SpawnerErrorsRoute
 from handlers.outpost import outpost_of
@@ -66,13 +66,12 @@ async def start(
 @router.get("/services", responses={200: {"model": list[Listed]}})
 async def list_services(request: Request, hub: Hub) -> Response:
     """All services of this hub."""
-    return Response(await in_thread(_list, outpost_of(request).store, hub), media_type="application/json")
+    return Response(await in_long_thread(_list, outpost_of(request).store, hub), media_type="application/json")
 
 
 def _list(store: Store, hub: str) -> bytes:
-    """Made in the store's thread, and item by item: thousands of services at once would hold up the event loop."""
-    items = [_encode(listed(service)) for service in store.list_hub(hub)]
-    return f"[{','.join(items)}]".encode()
+    """Made in the thread, and item by item: thousands of services at once would hold up the event loop."""
+    return f"[{','.join(_encode(listed(service)) for service in store.list_hub(hub))}]".encode()
 
 
 @router.get("/services/{name:segment}/{start_id:segment}", responses={200: {"model": Polled}, **_NOT_FOUND})
