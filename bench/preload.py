@@ -38,7 +38,7 @@ def _database(env: Mapping[str, str]) -> Iterator[tuple[Database, Sealer]]:
 def preload(env: Mapping[str, str], number: int, prefix: str, ends: timedelta) -> None:
     """So many running services named ``<prefix><n>``, which can be polled and which end after that time."""
     with _database(env) as (database, sealer):
-        migrate(database)
+        migrate(database, sealer)
         now = utc_now()
         row = {
             "jupyterhub_username": HUB,

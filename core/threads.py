@@ -15,7 +15,7 @@ T = TypeVar("T")
 STORE_THREADS = 4
 """Enough to wait for a database; more would only keep the event loop from its turn, which Python hands around.
 
-No database pool is smaller: a thread never waits for a connection another one holds.
+Database pools are larger by default: a thread never waits for a connection another one holds.
 """
 
 _executor = ThreadPoolExecutor(STORE_THREADS, thread_name_prefix="store")

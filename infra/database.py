@@ -52,7 +52,6 @@ class Database:
             self.engine = _postgresql(url, pool_size, tls)
             if password is not None:
                 event.listen(self.engine, "do_connect", partial(_log_in, password))
-        self._writing = self.engine.execution_options(outpost_write=True)
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
@@ -63,7 +62,8 @@ class Database:
     @contextmanager
     def write(self) -> Iterator[Connection]:
         """A transaction that writes; on SQLite it takes the write lock at once, so it never has to give up."""
-        with _translated(), self._turn(), self._writing.begin() as connection:
+        writing = self.engine.execution_options(outpost_write=True)
+        with _translated(), self._turn(), writing.begin() as connection:
             yield connection
 
     def close(self) -> None:
