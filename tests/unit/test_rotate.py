@@ -111,7 +111,8 @@ class Overtaken(Database):
     """The same database, where somebody else is done right before each write."""
 
     def __init__(self, database: Database, somebody: Callable[[], None]) -> None:
-        self.engine, self.is_sqlite, self._somebody = database.engine, database.is_sqlite, somebody
+        vars(self).update(vars(database))
+        self._somebody = somebody
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
