@@ -1,0 +1,108 @@
+"""What stands in front of a function and speaks HTTP, on loopback."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import uvicorn
+
+from local.aws.function import Function, PayloadTooLarge, Throttled
+from local.aws.http_events import FUNCTION_URL, HttpAnswer, HttpRequest, Kind
+from local.aws.runtime_api import Answer
+from local.processes import HOST
+
+_THREADS = 64
+
+
+class FrontEnd:
+    """An HTTP server that makes of every request one event for a function, in a thread of this process."""
+
+    def __init__(self, function: Function, kind: Kind = FUNCTION_URL, port: int = 0) -> None:
+        """``port`` 0 is a free one. Nothing is answered before ``start()``."""
+        self.function = function
+        self._kind = kind
+        self._socket = socket.create_server((HOST, port))
+        self.url = f"http://{HOST}:{self._socket.getsockname()[1]}"
+        self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="front")
+        config = uvicorn.Config(
+            self._app,
+            interface="asgi3",
+            lifespan="off",
+            ws="none",
+            log_config=None,
+            access_log=False,
+            proxy_headers=False,
+            server_header=False,
+        )
+        self._server = uvicorn.Server(config)
+        self._thread = threading.Thread(target=self._server.run, args=([self._socket],), daemon=True)
+
+    def start(self) -> None:
+        """Answer requests."""
+        self._thread.start()
+
+    def close(self) -> None:
+        """Answer no more."""
+        self._server.should_exit = self._server.force_exit = True
+        if self._thread.ident is not None:
+            self._thread.join(5)
+        self._pool.shutdown(wait=False)
+        self._socket.close()
+
+    async def _app(self, scope: Any, receive: Any, send: Any) -> None:
+        body = b""
+        more = True
+        while more:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                return
+            body += message.get("body", b"")
+            more = message.get("more_body", False)
+        loop = asyncio.get_running_loop()
+        answer = await loop.run_in_executor(self._pool, self._handle, _request(scope, body))
+        headers = [(name.encode(), value.encode()) for name, value in answer.headers]
+        if answer.status not in (204, 304):
+            headers = [pair for pair in headers if pair[0] != b"content-length"]
+            headers.append((b"content-length", str(len(answer.body)).encode()))
+        await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+        await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else answer.body})
+
+    def _handle(self, request: HttpRequest) -> HttpAnswer:
+        kind = self._kind
+        try:
+            invoked = self.function.invoke(kind.event(request))
+        except Throttled:
+            return kind.throttled
+        except PayloadTooLarge:
+            return kind.too_large
+        return self._answer(invoked)
+
+    def _answer(self, invoked: Answer) -> HttpAnswer:
+        if invoked.error:
+            return self._kind.timed_out if invoked.timed_out else self._kind.failed
+        try:
+            return self._kind.answer(invoked.json())
+        except (ValueError, TypeError):
+            return self._kind.failed
+
+
+def _request(scope: Any, body: bytes) -> HttpRequest:
+    return HttpRequest(
+        method=scope["method"],
+        path=scope["raw_path"].decode("latin-1"),
+        query=scope["query_string"].decode("latin-1"),
+        headers=[(name.decode("latin-1"), _text(value)) for name, value in scope["headers"]],
+        body=body,
+        source_ip=scope["client"][0],
+    )
+
+
+def _text(value: bytes) -> str:
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        return value.decode("latin-1")
