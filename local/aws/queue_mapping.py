@@ -6,6 +6,7 @@ import hashlib
 import logging
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -38,6 +39,7 @@ class QueueMapping:
         self._free = threading.Semaphore(most)
         self._pool = ThreadPoolExecutor(most, thread_name_prefix="queue")
         self._ending = threading.Event()
+        self._handing_out = threading.Lock()
         self._arn = sqs.get_queue_attributes(QueueUrl=queue_url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
         self._thread = threading.Thread(target=self._poll, daemon=True)
 
@@ -46,21 +48,30 @@ class QueueMapping:
         self._thread.start()
 
     def close(self) -> None:
-        """Poll no more; events under way go on to their end."""
-        self._ending.set()
-        if self._thread.ident is not None:
-            self._thread.join(_WAIT_SECONDS + 5)
-        self._pool.shutdown(wait=True)
+        """Hand out no more messages; events under way go on to their end."""
+        with self._handing_out:
+            self._ending.set()
+            self._pool.shutdown(wait=False)
 
     def _poll(self) -> None:
         while not self._ending.is_set():
             if not self._free.acquire(timeout=_PAUSE_SECONDS):
                 continue
             messages = self._receive()
-            if messages and not self._ending.is_set():
-                self._pool.submit(self._handle, messages)
-            else:
-                self._free.release()
+            with self._handing_out:
+                if messages and not self._ending.is_set():
+                    self._pool.submit(self._handle, messages)
+                    continue
+            self._free.release()
+            self._return(messages)
+
+    def _return(self, messages: list[Message]) -> None:
+        """Let others see at once what nobody here will handle."""
+        with suppress(BotoCoreError, ClientError):
+            for message in messages:
+                self._sqs.change_message_visibility(
+                    QueueUrl=self._queue_url, ReceiptHandle=message["ReceiptHandle"], VisibilityTimeout=0
+                )
 
     def _receive(self) -> list[Message]:
         try:

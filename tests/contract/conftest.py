@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Protocol
 
 import pytest
 
@@ -28,13 +30,27 @@ def config(more: str = "") -> str:
     return CONFIG.format(root=str(ROOT), more=more)
 
 
+class Deploy(Protocol):
+    """Makes an Outpost that is not started yet."""
+
+    def __call__(self, folder: Path, config: str, env: Mapping[str, str] | None = None) -> OutpostProcess: ...
+
+
+@pytest.fixture(scope="session")
+def deploy_outpost() -> Deploy:
+    """How Outpost is deployed; ``tests/functions`` runs this suite on functions."""
+    return OutpostProcess
+
+
 @pytest.fixture(scope="session", params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgresql)])
-def outpost(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[OutpostProcess]:
+def outpost(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, deploy_outpost: Deploy
+) -> Iterator[OutpostProcess]:
     """A running Outpost with the zoo as its Spawner."""
     env = {}
     if request.param == "postgresql":
         env = request.getfixturevalue("cluster").create_database("contract")
-    running = OutpostProcess(tmp_path_factory.mktemp(request.param), config(), env)
+    running = deploy_outpost(tmp_path_factory.mktemp(request.param), config(), env)
     try:
         yield running.start()
     finally:

@@ -9,21 +9,20 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.contract.conftest import config
+from tests.contract.conftest import Deploy, config
 from tests.support.outpost import HubCalls, OutpostProcess, servers_in
 from tests.support.recording_hub import RecordingHub
-from tests.support.waiting import eventually
 
 Configured = Callable[..., tuple[OutpostProcess, HubCalls]]
 
 
 @pytest.fixture
-def configured(tmp_path: Path) -> Iterator[Configured]:
+def configured(tmp_path: Path, deploy_outpost: Deploy) -> Iterator[Configured]:
     """Start an Outpost with further lines in its configuration file."""
     started: list[tuple[OutpostProcess, HubCalls]] = []
 
     def start(more: str, **env: str) -> tuple[OutpostProcess, HubCalls]:
-        running = OutpostProcess(tmp_path, config(more), env)
+        running = deploy_outpost(tmp_path, config(more), env)
         started.append((running, running.hub()))
         running.start()
         return started[-1]
@@ -138,10 +137,11 @@ def test_events_can_be_switched_off(configured: Configured, hub_stub: RecordingH
 
 
 def test_with_poll_requires_state_nothing_is_polled_before_its_start_has_finished(configured: Configured) -> None:
-    _, hub = configured("c.JupyterHubOutpost.poll_requires_state = True")
+    outpost, hub = configured("c.JupyterHubOutpost.poll_requires_state = True")
     hub.start("a", asynchronous=True, user_options={"slow": 1, "exit": 3})
     assert hub.poll("a").json()["status"] is None
-    assert eventually(lambda: hub.poll("a").json()["status"]) == 3
+    answer = hub.poll_until_ended("a")
+    assert answer["status"] in outpost.exit_codes(3)
 
 
 def test_a_changed_file_is_in_force_and_a_broken_one_is_reported(configured: Configured) -> None:

@@ -11,8 +11,8 @@ import schemathesis
 from hypothesis import HealthCheck, given, settings
 from schemathesis import checks
 
-from tests.contract.conftest import config
-from tests.support.outpost import HUBS, OutpostProcess
+from tests.contract.conftest import Deploy, config
+from tests.support.outpost import HUBS
 
 AUTH = ("hub1", HUBS["hub1"])
 
@@ -26,9 +26,9 @@ CHECKS = [
 
 
 @pytest.fixture(scope="module")
-def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def url(tmp_path_factory: pytest.TempPathFactory, deploy_outpost: Deploy) -> Iterator[str]:
     """An Outpost that takes any start."""
-    running = OutpostProcess(tmp_path_factory.mktemp("openapi"), config())
+    running = deploy_outpost(tmp_path_factory.mktemp("openapi"), config())
     try:
         yield running.start().url
     finally:

@@ -1,8 +1,9 @@
-"""Functions of the emulator."""
+"""Functions of the emulator, and Outpost on it: once with frozen instances, once with new ones for every event."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import uuid
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,13 @@ from moto.server import ThreadedMotoServer
 from local.aws.function import Function
 from local.aws.instance import REGION, Definition
 from local.processes import HOST
+from tests.contract.conftest import Deploy as DeployOutpost
+from tests.contract.conftest import config, hub, other_hub
+from tests.support.functions import KEYS, OutpostFunctions
+from tests.support.outpost import OutpostProcess
+from tests.support.postgresql import Cluster
+
+__all__ = ["hub", "other_hub"]
 
 Deploy = Callable[..., Function]
 
@@ -44,5 +52,33 @@ def aws() -> Iterator[str]:
 @pytest.fixture(scope="session")
 def sqs(aws: str) -> Any:
     """A client of SQS."""
-    keys = {"aws_access_key_id": "test", "aws_secret_access_key": "test"}
-    return boto3.client("sqs", endpoint_url=aws, region_name=REGION, **keys)
+    return boto3.client("sqs", endpoint_url=aws, region_name=REGION, **KEYS)
+
+
+@pytest.fixture(scope="session")
+def migrated(cluster: Cluster, aws: str, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A database as ``handlers.aws.migrate`` leaves it, for others to be copies of."""
+    env = cluster.create_database("migrated")
+    OutpostFunctions(tmp_path_factory.mktemp("migrated"), config(), env, aws=aws, cold=True).migrate()
+    return "migrated"
+
+
+@pytest.fixture(scope="session", params=["warm", "cold"])
+def deploy_outpost(request: pytest.FixtureRequest, cluster: Cluster, aws: str, migrated: str) -> DeployOutpost:
+    """Deploy Outpost as functions, each with a database of its own."""
+
+    def new(folder: Path, config: str, env: Mapping[str, str] | None = None) -> OutpostFunctions:
+        database = cluster.create_database(f"d{uuid.uuid4().hex}", migrated)
+        return OutpostFunctions(folder, config, {**database, **(env or {})}, aws=aws, cold=request.param == "cold")
+
+    return new
+
+
+@pytest.fixture(scope="session")
+def outpost(deploy_outpost: DeployOutpost, tmp_path_factory: pytest.TempPathFactory) -> Iterator[OutpostProcess]:
+    """The Outpost that the contract suite shares."""
+    running = deploy_outpost(tmp_path_factory.mktemp("functions"), config())
+    try:
+        yield running.start()
+    finally:
+        running.close()

@@ -23,7 +23,16 @@ ROOT = Path(__file__).parents[2]
 
 
 class OutpostProcess:
-    """``python -m handlers.server`` on a free port, with its state in a folder."""
+    """``python -m handlers.server`` on a free port, with its state in a folder.
+
+    Tests speak of it as *the* Outpost; what depends on how it is deployed, they ask it for.
+    """
+
+    password_header = "www-authenticate"
+    """The name under which a client gets that header."""
+
+    body_limit = "6291456 bytes"
+    """What a body that is too large is told."""
 
     def __init__(self, folder: Path, config: str = "", env: Mapping[str, str] | None = None) -> None:
         self.folder = folder
@@ -52,6 +61,10 @@ class OutpostProcess:
         """The process's id."""
         assert self._process is not None
         return self._process.pid
+
+    def exit_codes(self, code: int) -> set[int]:
+        """What may be told of a local server that ended with ``code``, which only its parent can know."""
+        return {code}
 
     def start(self, **env: str) -> OutpostProcess:
         """Start it, and wait until it answers."""
@@ -137,6 +150,15 @@ class HubCalls:
     def poll(self, name: str = "", start_id: str = "0", **params: str) -> httpx.Response:
         """``GET /services/NAME/START_ID``."""
         return self.http.get(self.path(name, start_id), params=params)
+
+    def poll_until_ended(self, name: str) -> dict[str, Any]:
+        """The first poll that tells how the server ended."""
+
+        def ended() -> dict[str, Any] | None:
+            answer: dict[str, Any] = self.poll(name).json()
+            return None if answer["status"] is None else answer
+
+        return eventually(ended, what=f"{name} has ended") or {}
 
     def stop(self, name: str = "", start_id: str = "0", *, asynchronous: bool = False) -> httpx.Response:
         """``DELETE /services/NAME/START_ID``."""

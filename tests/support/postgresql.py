@@ -61,9 +61,9 @@ class Cluster:
         """Stop; ``immediate`` is what a crash looks like."""
         self._run("pg_ctl", "-D", str(self._data), "-m", mode, "-w", "stop")
 
-    def create_database(self, name: str) -> dict[str, str]:
-        """Make a database; the environment that points Outpost at it."""
-        self._run("createdb", "-h", "127.0.0.1", "-p", str(self.port), "-U", "outpost", name)
+    def create_database(self, name: str, template: str = "template1") -> dict[str, str]:
+        """Make a database, as a copy of another; the environment that points Outpost at it."""
+        self._run("createdb", "-h", "127.0.0.1", "-p", str(self.port), "-U", "outpost", "-T", template, name)
         return {
             "SQL_TYPE": "postgresql",
             "SQL_HOST": "127.0.0.1",

@@ -1,0 +1,9 @@
+"""What operators configure, as functions: the contract suite's own tests."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.contract.test_config import *
+
+pytestmark = [pytest.mark.slow, pytest.mark.postgresql]
