@@ -1,1 +1,1 @@
-"""Outpost on one machine: the demo."""
+"""Outpost on one machine: the demo, and the parts of AWS that its functions meet."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import signal
 import subprocess
@@ -15,11 +14,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from local.aws.runtime_api import Answer, Invocation, RuntimeApi, failure
+from local.aws.template import Forked, Template
 
 REGION = "eu-central-1"
 ACCOUNT = "123456789012"
 
 _ROOT = Path(__file__).parents[2]
+_RUNTIME = "awslambdaric"
 _SETTLE_SECONDS = 1.0
 
 
@@ -39,6 +40,8 @@ class Definition:
     """Where output is appended."""
     root: Path = _ROOT
     """The folder of the code."""
+    template: Template | None = None
+    """Forks its processes, instead of starting each from nothing."""
 
     @property
     def arn(self) -> str:
@@ -59,17 +62,9 @@ class Instance:
         self._ended = threading.Event()
         self.idle_since = time.monotonic()
         self._api = RuntimeApi(definition.arn, self._freeze, self._init_failed)
-        with definition.log.open("ab") as log:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "awslambdaric", definition.handler],
-                env=_environment(definition, self._api.address),
-                cwd=definition.root,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                # With a group of its own, but in our session, the kernel ends it when we die, frozen or not.
-                process_group=0,
-            )
+        self._starting = threading.Lock()
+        with self._starting:
+            self._process = _process(definition, _environment(definition, self._api.address))
         self._started = time.monotonic()
         threading.Thread(target=self._watch, daemon=True).start()
 
@@ -132,9 +127,8 @@ class Instance:
         self._ready.set()
 
     def _signal(self, number: int) -> None:
-        # To this process alone: the servers that it has started are not frozen.
-        with contextlib.suppress(ProcessLookupError):
-            self._process.send_signal(number)
+        with self._starting:  # it may ask for an event before we know its id
+            self._process.send_signal(number)  # and not its group: servers that it has started go on
 
     def _watch(self) -> None:
         self._process.wait()
@@ -148,6 +142,23 @@ class Instance:
         code = self._process.returncode
         how = f"signal: {signal.Signals(-code).name}" if code and code < 0 else f"exit status {code}"
         return failure("Runtime.ExitError", f"RequestId: {request_id} Error: Runtime exited with error: {how}")
+
+
+def _process(definition: Definition, env: Mapping[str, str]) -> subprocess.Popen[bytes] | Forked:
+    definition.log.touch()
+    if definition.template is not None:
+        return definition.template.fork(_RUNTIME, definition.handler, env, definition.root, definition.log)
+    with definition.log.open("ab") as log:
+        return subprocess.Popen(
+            [sys.executable, "-m", _RUNTIME, definition.handler],
+            env=env,
+            cwd=definition.root,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            # With a group of its own, but in our session, the kernel ends it when we die, frozen or not.
+            process_group=0,
+        )
 
 
 def _environment(definition: Definition, runtime_api: str) -> dict[str, str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,16 +14,18 @@ from moto.server import ThreadedMotoServer
 
 from local.aws.function import Function
 from local.aws.instance import REGION, Definition
+from local.aws.template import Template
 from local.processes import HOST
 from tests.contract.conftest import Deploy as DeployOutpost
 from tests.contract.conftest import config, hub, other_hub
-from tests.support.functions import KEYS, OutpostFunctions
+from tests.support.functions import KEYS, LIBRARIES, OutpostFunctions
 from tests.support.outpost import OutpostProcess
 from tests.support.postgresql import Cluster
 
 __all__ = ["hub", "other_hub"]
 
 Deploy = Callable[..., Function]
+DeployFunctions = Callable[..., OutpostFunctions]
 
 
 @pytest.fixture
@@ -63,15 +66,36 @@ def migrated(cluster: Cluster, aws: str, tmp_path_factory: pytest.TempPathFactor
     return "migrated"
 
 
-@pytest.fixture(scope="session", params=["warm", "cold"])
-def deploy_outpost(request: pytest.FixtureRequest, cluster: Cluster, aws: str, migrated: str) -> DeployOutpost:
-    """Deploy Outpost as functions, each with a database of its own."""
+@pytest.fixture(scope="session")
+def template() -> Iterator[Template]:
+    """Forks the processes of cold functions."""
+    made = Template(LIBRARIES)
+    yield made
+    made.close()
 
-    def new(folder: Path, config: str, env: Mapping[str, str] | None = None) -> OutpostFunctions:
-        database = cluster.create_database(f"d{uuid.uuid4().hex}", migrated)
-        return OutpostFunctions(folder, config, {**database, **(env or {})}, aws=aws, cold=request.param == "cold")
+
+@pytest.fixture(scope="session")
+def functions(cluster: Cluster, aws: str, migrated: str, template: Template) -> DeployFunctions:
+    """Deploy Outpost as functions, each time with a database of its own."""
+    databases: dict[str, OutpostFunctions] = {}
+
+    def new(folder: Path, config: str, env: Mapping[str, str] | None = None, **options: Any) -> OutpostFunctions:
+        for name in [name for name, outpost in databases.items() if outpost.has_ended()]:
+            del databases[name]
+            cluster.drop_database(name)
+        name = f"d{uuid.uuid4().hex}"
+        env = {**cluster.create_database(name, migrated), **(env or {})}
+        options.setdefault("template", template if options["cold"] else None)
+        databases[name] = OutpostFunctions(folder, config, env, aws=aws, **options)
+        return databases[name]
 
     return new
+
+
+@pytest.fixture(scope="session", params=["warm", "cold"])
+def deploy_outpost(request: pytest.FixtureRequest, functions: DeployFunctions) -> DeployOutpost:
+    """What the contract suite runs on."""
+    return partial(functions, cold=request.param == "cold")
 
 
 @pytest.fixture(scope="session")

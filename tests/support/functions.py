@@ -18,15 +18,34 @@ from local.aws.instance import REGION, Definition
 from local.aws.queue_mapping import QueueMapping
 from local.aws.runtime_api import Answer
 from local.aws.schedule import Schedule
+from local.aws.template import Template
 from tests.support.outpost import OutpostProcess
 from tests.support.waiting import eventually
 
 KEYS = {"aws_access_key_id": "test", "aws_secret_access_key": "test"}
 
-_TIMEOUTS = {"api": 120.0, "worker": 300.0, "expire": 60.0, "recover": 60.0, "migrate": 60.0}
+_TIMEOUTS = {"api": 120.0, "worker": 300.0, "expire": 60.0, "recover": 60.0, "tunnels": 60.0, "migrate": 60.0}
 _PREPARED = {"api": 2, "worker": 1}
+_FUNCTIONS = ("api", "worker", "expire", "recover", "tunnels")
 _INIT_SECONDS = 60.0
 """More than Lambda gives, because this machine does much else at the same time."""
+
+
+LIBRARIES = (
+    "boto3",
+    "cryptography.fernet",
+    "fastapi",
+    "jupyterhub.objects",
+    "jupyterhub.spawner",
+    "mangum",
+    "psutil",
+    "pydantic_settings",
+    "sqlalchemy.dialects.postgresql.pg8000",
+    "tornado.simple_httpclient",
+    "traitlets.config",
+    "yaml",
+)
+"""What takes the functions longest to import."""
 
 
 class OutpostFunctions(OutpostProcess):
@@ -37,6 +56,8 @@ class OutpostFunctions(OutpostProcess):
 
     password_header = "x-amzn-remapped-www-authenticate"
     body_limit = "6291556 bytes"
+    debug_line = '"level": "DEBUG"'
+    log_has_format = False
 
     def __init__(
         self,
@@ -47,11 +68,16 @@ class OutpostFunctions(OutpostProcess):
         aws: str,
         cold: bool,
         kind: Kind = FUNCTION_URL,
+        template: Template | None = None,
         visibility_seconds: int = 30,
     ) -> None:
-        """``aws`` is the endpoint of SQS; a message that was not handled is seen again after that time."""
+        """``aws`` is the endpoint of SQS; a message that was not handled is seen again after that time.
+
+        With ``cold`` every event has a process of its own, which the ``template`` forks.
+        """
         super().__init__(folder, config, env)
         self.cold = cold
+        self._template = template
         self._kind = kind
         self.sqs: Any = boto3.client("sqs", endpoint_url=aws, region_name=REGION, **KEYS)
         made = self.sqs.create_queue(
@@ -61,7 +87,8 @@ class OutpostFunctions(OutpostProcess):
         self.env |= {"OUTPOST_QUEUE_URL": self.queue_url, "AWS_ENDPOINT_URL": aws}
         self.env |= {name.upper(): value for name, value in KEYS.items()}
         self.functions: dict[str, Function] = {}
-        self._parts: list[FrontEnd | QueueMapping | Schedule] = []
+        self._parts: list[FrontEnd | Schedule] = []
+        self._queue: QueueMapping | None = None
 
     @property
     def pid(self) -> int:
@@ -91,15 +118,26 @@ class OutpostFunctions(OutpostProcess):
         settings = self.env | env
         lease = float(settings.get("OUTPOST_LEASE_SECONDS", "30"))
         expire = float(settings.get("JUPYTERHUB_CHECK_ENDDATES_SLEEP_TIMER", "60"))
-        self.functions = {name: self._function(name, env) for name in ("api", "worker", "expire", "recover")}
+        self.functions = {name: self._function(name, env) for name in _FUNCTIONS}
         self._parts = [
             FrontEnd(self.functions["api"], self._kind, self.port),
-            QueueMapping(self.sqs, self.queue_url, self.functions["worker"]),
             Schedule(self.functions["expire"], expire),
             Schedule(self.functions["recover"], lease / 3),
+            Schedule(self.functions["tunnels"], 30),
         ]
         for part in self._parts:
             part.start()
+        self.open_queue()
+
+    def open_queue(self) -> None:
+        """Let messages reach the worker."""
+        self._queue = QueueMapping(self.sqs, self.queue_url, self.functions["worker"])
+        self._queue.start()
+
+    def close_queue(self) -> None:
+        """Leave messages in the queue."""
+        if self._queue is not None:
+            self._queue.close()
 
     def _function(self, name: str, env: Mapping[str, str]) -> Function:
         definition = Definition(
@@ -109,6 +147,7 @@ class OutpostFunctions(OutpostProcess):
             timeout=_TIMEOUTS[name],
             init_seconds=_INIT_SECONDS,
             log=self.log,
+            template=self._template,
         )
         return Function(definition, cold=self.cold, prepared=_PREPARED.get(name, 0))
 
@@ -127,6 +166,7 @@ class OutpostFunctions(OutpostProcess):
         """All instances at once, in the middle of their events."""
         for function in self.functions.values():
             function.close()
+        self.close_queue()
         for part in self._parts:
             part.close()
         self.functions, self._parts = {}, []

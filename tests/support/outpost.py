@@ -62,6 +62,12 @@ class OutpostProcess:
         assert self._process is not None
         return self._process.pid
 
+    debug_line = "[D "
+    """What a log line of level DEBUG holds."""
+
+    log_has_format = True
+    """Is the log as ``log_format`` says?"""
+
     def exit_codes(self, code: int) -> set[int]:
         """What may be told of a local server that ended with ``code``, which only its parent can know."""
         return {code}

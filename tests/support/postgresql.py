@@ -72,6 +72,10 @@ class Cluster:
             "SQL_DATABASE": name,
         }
 
+    def drop_database(self, name: str) -> None:
+        """Remove a database, whoever is connected to it."""
+        self._run("dropdb", "-h", "127.0.0.1", "-p", str(self.port), "-U", "outpost", "--force", name)
+
 
 @contextmanager
 def cluster(folder: Path) -> Iterator[Cluster]:
