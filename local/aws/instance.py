@@ -21,7 +21,7 @@ ACCOUNT = "123456789012"
 
 _ROOT = Path(__file__).parents[2]
 _RUNTIME = "awslambdaric"
-_SETTLE_SECONDS = 1.0
+_SETTLE_SECONDS = 10.0
 
 
 @dataclass(frozen=True)
@@ -156,7 +156,8 @@ def _process(definition: Definition, env: Mapping[str, str]) -> subprocess.Popen
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,
-            # With a group of its own, but in our session, the kernel ends it when we die, frozen or not.
+            # Ctrl-C is for the emulator, which ends its instances. When it is killed itself, the kernel ends frozen
+            # ones, because their group is orphaned.
             process_group=0,
         )
 

@@ -53,6 +53,10 @@ class QueueMapping:
             self._ending.set()
             self._pool.shutdown(wait=False)
 
+    def join(self) -> None:
+        """After ``close()``: wait until no poll is under way, and messages that it got are back in the queue."""
+        self._thread.join()
+
     def _poll(self) -> None:
         while not self._ending.is_set():
             if not self._free.acquire(timeout=_PAUSE_SECONDS):

@@ -80,7 +80,7 @@ def functions(cluster: Cluster, aws: str, migrated: str, template: Template) -> 
     databases: dict[str, OutpostFunctions] = {}
 
     def new(folder: Path, config: str, env: Mapping[str, str] | None = None, **options: Any) -> OutpostFunctions:
-        for name in [name for name, outpost in databases.items() if outpost.has_ended()]:
+        for name in [name for name, outpost in databases.items() if outpost.closed]:
             del databases[name]
             cluster.drop_database(name)
         name = f"d{uuid.uuid4().hex}"

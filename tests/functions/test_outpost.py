@@ -41,7 +41,7 @@ def make(functions: DeployFunctions, template: Template, tmp_path: Path) -> Iter
 
     def new(more: str = "", *, cold: bool = False, **options: Any) -> OutpostFunctions:
         env = {"OUTPOST_LEASE_SECONDS": str(LEASE_SECONDS)}
-        options |= {"cold": cold, "template": template, "visibility_seconds": LEASE_SECONDS}
+        options = {"cold": cold, "template": template, "visibility_seconds": LEASE_SECONDS, **options}
         made.append(functions(tmp_path, config(more), env, **options))
         return made[-1]
 
@@ -72,16 +72,30 @@ def is_empty(outpost: OutpostFunctions) -> bool:
     return all(told["Attributes"][name] == "0" for name in names)
 
 
-@pytest.mark.parametrize("cold", [False, True], ids=["warm", "cold"])
-def test_a_cold_function_has_a_new_process_for_every_request_and_a_warm_one_has_not(make: Make, cold: bool) -> None:
-    outpost = make(PIDS, cold=cold)
+@pytest.mark.parametrize("kind", ["warm", "cold", "cold and not forked"])
+def test_a_cold_function_has_a_new_process_for_every_request_and_a_warm_one_has_not(make: Make, kind: str) -> None:
+    outpost = make(PIDS, cold=kind != "warm", **({"template": None} if kind == "cold and not forked" else {}))
     outpost.start()
     with outpost.hub() as hub:
-        for _ in range(5):
-            hub.services()
+        assert hub.start("a").status_code == 200
+        assert hub.poll("a").json()["status"] is None
+        assert hub.stop("a").status_code == 200
+        assert hub.services() == []
     pids = [line.split()[1] for line in (outpost.folder / "pids").read_text().splitlines() if ".api " in line]
     assert len(pids) == len(set(pids))
-    assert (len(pids) >= 6) is cold  # and the one that waited until Outpost answered
+    assert (len(pids) >= 5) is (kind != "warm")  # the four, and the one that waited until Outpost answered
+
+
+@pytest.mark.parametrize("cold", [False, True], ids=["warm", "cold"])
+def test_what_a_slow_hub_is_told_of_a_start_goes_out_before_the_answer(
+    make: Make, hub_stub: RecordingHub, cold: bool
+) -> None:
+    outpost = make(cold=cold)
+    outpost.start()
+    hub_stub.delay_seconds = 0.3
+    with outpost.hub() as hub:
+        assert hub.start("a", env=hub_stub.env()).status_code == 200
+    assert [event["progress"] for event in hub_stub.told("/events")] == [10, 40, 90]
 
 
 @pytest.mark.parametrize(

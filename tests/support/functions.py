@@ -30,7 +30,6 @@ _FUNCTIONS = ("api", "worker", "expire", "recover", "tunnels")
 _INIT_SECONDS = 60.0
 """More than Lambda gives, because this machine does much else at the same time."""
 
-
 LIBRARIES = (
     "boto3",
     "cryptography.fernet",
@@ -87,6 +86,7 @@ class OutpostFunctions(OutpostProcess):
         self.env |= {"OUTPOST_QUEUE_URL": self.queue_url, "AWS_ENDPOINT_URL": aws}
         self.env |= {name.upper(): value for name, value in KEYS.items()}
         self.functions: dict[str, Function] = {}
+        self.closed = False
         self._parts: list[FrontEnd | Schedule] = []
         self._queue: QueueMapping | None = None
 
@@ -135,9 +135,10 @@ class OutpostFunctions(OutpostProcess):
         self._queue.start()
 
     def close_queue(self) -> None:
-        """Leave messages in the queue."""
+        """Leave messages in the queue, from now on."""
         if self._queue is not None:
             self._queue.close()
+            self._queue.join()
 
     def _function(self, name: str, env: Mapping[str, str]) -> Function:
         definition = Definition(
@@ -153,7 +154,7 @@ class OutpostFunctions(OutpostProcess):
 
     def wait(self) -> None:
         """Wait until it answers."""
-        eventually(self._answers, 60, f"Outpost answers\n{self.tail()}")
+        eventually(self._answers, 60, "Outpost answers")
 
     def _answers(self) -> bool:
         return httpx.get(f"{self.url}/ping", timeout=60).is_success
@@ -164,9 +165,10 @@ class OutpostFunctions(OutpostProcess):
 
     def kill(self) -> None:
         """All instances at once, in the middle of their events."""
+        if self._queue is not None:
+            self._queue.close()
         for function in self.functions.values():
             function.close()
-        self.close_queue()
         for part in self._parts:
             part.close()
         self.functions, self._parts = {}, []
@@ -180,3 +182,4 @@ class OutpostFunctions(OutpostProcess):
         """End it, and every server it started."""
         self.kill()
         super().close()
+        self.closed = True
