@@ -92,8 +92,9 @@ class ZooSpawner(SimpleLocalProcessSpawner):  # type: ignore[misc]  # JupyterHub
     async def stop(self, now: bool = False) -> None:
         """Stop the process, unless ``stop`` raises, raises once or hangs."""
         how, note = self.option("stop"), self.folder / f"stopped-{self.mark}"
-        with (self.folder / f"stops-of-{self.name}").open("a") as notes:
-            notes.write("asked\n")
+        if how is not None:
+            with (self.folder / f"stops-of-{self.name}").open("a") as notes:
+                notes.write("asked\n")
         if how == "raises" and not self.is_closing:
             raise RuntimeError("the tiger does not want to go")
         if how == "hangs" and not self.is_closing:
