@@ -45,5 +45,21 @@ contracts: $(VENV)/.dev  ## who may import whom
 
 check: lint types contracts test  ## all of the above
 
+# What `sam build` asks for: see template.yaml. FUNCTION_PACKAGES are Spawners and hooks' packages beside KubeSpawner.
+FUNCTION_PACKAGES ?=
+FUNCTION_FILES ?= $(wildcard outpost_config.py flavors.yaml credits.yaml rds-ca.pem)
+
+build-DependenciesArm64: $(VENV)/.pip
+	$(BIN)/python -m local.lambda_layer arm64 "$(ARTIFACTS_DIR)" $(FUNCTION_PACKAGES)
+
+build-DependenciesX86: $(VENV)/.pip
+	$(BIN)/python -m local.lambda_layer x86_64 "$(ARTIFACTS_DIR)" $(FUNCTION_PACKAGES)
+
+# Lambda sets files' times anew: compiled files are checked by content, so that an edit in the console counts.
+build-%Function: $(VENV)/.pip
+	cp -R core handlers infra $(FUNCTION_FILES) "$(ARTIFACTS_DIR)"
+	find "$(ARTIFACTS_DIR)" -name __pycache__ -prune -exec rm -rf {} +
+	$(BIN)/python -m compileall -q --invalidation-mode checked-hash -s "$(ARTIFACTS_DIR)" -p /var/task "$(ARTIFACTS_DIR)"
+
 clean:  ## remove the environment and the demo's state
 	rm -rf $(VENV) .outpost
