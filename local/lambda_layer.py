@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import compileall
-import os
 import py_compile
 import shutil
 import subprocess
@@ -47,16 +46,13 @@ def build(architecture: str, folder: Path, more: list[str]) -> None:
     """Make ``folder/python`` what Lambda puts on ``sys.path``. Raises ``LayerError``."""
     if sys.version_info[:2] != PYTHON:
         version = ".".join(map(str, PYTHON))
-        raise LayerError(f"the functions run on Python {version}, and only it compiles for it: set PYTHON=python{version}")
+        raise LayerError(f"the functions run on Python {version}, which must build them: set PYTHON=python{version}")
     if architecture not in MACHINES:
         raise LayerError(f"architecture: {architecture!r} is none of {', '.join(MACHINES)}")
     packages = folder / "python"
     _install(MACHINES[architecture], packages, more)
     _prune(packages)
-    # Lambda sets the files' times anew, so a compiled file must not be compared with its source's time.
-    unchecked = py_compile.PycInvalidationMode.UNCHECKED_HASH
-    os.environ.setdefault("PYTHONHASHSEED", "0")
-    if not compileall.compile_dir(packages, quiet=1, workers=0, invalidation_mode=unchecked, stripdir=str(packages)):
+    if not _compile(packages):
         raise LayerError("not everything could be compiled")
 
 
@@ -71,6 +67,14 @@ def _install(machine: str, packages: Path, more: list[str]) -> None:
     ]
     if subprocess.run(command, stdout=sys.stderr, check=False).returncode:
         raise LayerError("pip could not install the functions' packages; its own message stands above")
+
+
+def _compile(packages: Path) -> bool:
+    """Lambda sets the files' times anew, so a compiled file must not be compared with its source's time."""
+    unchecked = py_compile.PycInvalidationMode.UNCHECKED_HASH
+    return compileall.compile_dir(
+        packages, quiet=1, workers=0, invalidation_mode=unchecked, stripdir=str(packages), prependdir="/opt/python"
+    )
 
 
 def _prune(packages: Path) -> None:

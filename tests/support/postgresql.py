@@ -37,8 +37,10 @@ def free_port() -> int:
 class Cluster:
     """A running server; each database in it is made by a test."""
 
-    def __init__(self, bin_folder: Path, folder: Path) -> None:
+    def __init__(self, bin_folder: Path, folder: Path, also_on: str = "") -> None:
+        """``also_on`` is another address of this machine to listen on, for its network."""
         self._bin = bin_folder
+        self._addresses = f"127.0.0.1,{also_on}".rstrip(",")
         self._data = folder / "data"
         self.port = free_port()
         # PostgreSQL refuses to run as root, where its packages have made a user for it.
@@ -46,6 +48,9 @@ class Cluster:
         if self._as_user:
             shutil.chown(folder, "postgres")
         self._run("initdb", "-D", str(self._data), "-U", "outpost", "--auth=trust", "--no-sync")
+        if also_on:
+            with (self._data / "pg_hba.conf").open("a") as rules:
+                rules.write("host all all samenet trust\n")
 
     def _run(self, program: str, *arguments: str) -> None:
         command = [*self._as_user, str(self._bin / program), *arguments]
@@ -53,7 +58,7 @@ class Cluster:
 
     def start(self) -> None:
         """Start, or start again."""
-        options = f"-h 127.0.0.1 -p {self.port} -k '' -c fsync=off -c max_connections=200"
+        options = f"-h {self._addresses} -p {self.port} -k '' -c fsync=off -c max_connections=200"
         log = str(self._data.parent / "log")
         self._run("pg_ctl", "-D", str(self._data), "-w", "-l", log, "-o", options, "start")
 
@@ -78,11 +83,11 @@ class Cluster:
 
 
 @contextmanager
-def cluster(folder: Path) -> Iterator[Cluster]:
+def cluster(folder: Path, also_on: str = "") -> Iterator[Cluster]:
     """A server for as long as the block runs."""
     bin_folder = programs()
     assert bin_folder is not None, "no PostgreSQL server is installed"
-    made = Cluster(bin_folder, folder)
+    made = Cluster(bin_folder, folder, also_on)
     made.start()
     try:
         yield made
