@@ -30,15 +30,16 @@ def hub(url: str) -> Iterator[HubCalls]:
         yield calls
 
 
-def test_a_hub_starts_polls_lists_and_stops_a_server(hub: HubCalls) -> None:
+@pytest.mark.parametrize("name", ["lab 1", "lab/1 ü?", ""])
+def test_a_hub_starts_polls_lists_and_stops_a_server(hub: HubCalls, name: str) -> None:
     """GIVEN the HTTP API WHEN a hub leads a server through its life THEN every call gets its answer."""
-    started = hub.start("lab 1", env={"JUPYTERHUB_USER_ID": "7"}, user_options={"start_id": "s1", "flavor": "small"})
+    started = hub.start(name, env={"JUPYTERHUB_USER_ID": "7"}, user_options={"start_id": "s1", "flavor": "small"})
     assert (started.status_code, started.json()) == (200, {"service": "http://10.0.0.7:8888"})
-    assert hub.poll("lab 1", "s1", collect_logs="true").json() == {"status": None, "logs": []}
-    assert [(item["name"], item["start_id"], item["flavor"]) for item in hub.services()] == [("lab 1", "s1", "small")]
+    assert hub.poll(name, "s1", collect_logs="true").json() == {"status": None, "logs": []}
+    assert [(item["name"], item["start_id"], item["flavor"]) for item in hub.services()] == [(name, "s1", "small")]
     assert hub.http.get("/flavors").json()["small"]["current"] == 1
-    assert hub.stop("lab 1", "s1").json() == {"logs": []}
-    assert hub.poll("lab 1", "s1").status_code == 404
+    assert hub.stop(name, "s1").json() == {"logs": []}
+    assert hub.poll(name, "s1").status_code == 404
     assert hub.services() == []
 
 

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
+import ast
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-from handlers import aws
 from local import lambda_layer
 
-TEMPLATE = Path(__file__).parents[2] / "template.yaml"
-FUNCTIONS = {"api", "worker", "expire", "recover", "tunnels", "migrate"}
+ROOT = Path(__file__).parents[2]
 MAY = {
     "ApiFunction": {"ReadsConfiguration", "DrivesSpawners", "WakesWorkers"},
     "WorkerFunction": {"ReadsConfiguration", "DrivesSpawners", "WakesWorkers", "ReadsTheQueue"},
@@ -41,7 +40,7 @@ _Loader.add_multi_constructor("!", _plain)
 @pytest.fixture(scope="module")
 def template() -> dict[str, Any]:
     """The template, without its intrinsic functions."""
-    loaded: dict[str, Any] = yaml.load(TEMPLATE.read_text(), _Loader)
+    loaded: dict[str, Any] = yaml.load((ROOT / "template.yaml").read_text(), _Loader)
     return loaded
 
 
@@ -53,8 +52,9 @@ def functions(template: dict[str, Any]) -> dict[str, dict[str, Any]]:
 
 
 def test_every_entry_point_is_a_function_and_every_function_has_one(functions: dict[str, dict[str, Any]]) -> None:
-    assert {function["Handler"] for function in functions.values()} == {f"handlers.aws.{name}" for name in FUNCTIONS}
-    assert all(callable(getattr(aws, name)) for name in FUNCTIONS)
+    module = ast.parse((ROOT / "handlers/aws.py").read_text())  # not imported: it makes an event loop for itself
+    entries = {part.name for part in module.body if isinstance(part, ast.FunctionDef) and part.name[0] != "_"}
+    assert {function["Handler"] for function in functions.values()} == {f"handlers.aws.{name}" for name in entries}
 
 
 def test_the_layer_is_compiled_for_the_python_that_runs(template: dict[str, Any]) -> None:
