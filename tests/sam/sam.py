@@ -17,7 +17,7 @@ from typing import Any
 
 import psutil
 
-from tests.support.postgresql import free_port
+from tests.support import postgresql
 from tests.support.waiting import eventually
 
 ROOT = Path(__file__).parents[2]
@@ -34,6 +34,8 @@ def missing() -> str:
     """What is not there that the suite needs, or nothing."""
     if program() is None:
         return "there is no SAM CLI"
+    if postgresql.programs() is None:
+        return "there is no PostgreSQL server"
     image = f"public.ecr.aws/lambda/python:3.11-{ARCHITECTURE}"
     for command, what in ((["info"], "no Docker daemon answers"), (["image", "inspect", image], f"no image {image}")):
         docker = shutil.which("docker")
@@ -87,7 +89,7 @@ class Sam:
     @contextmanager
     def serve(self, command: str) -> Iterator[str]:
         """``sam local start-api`` or ``start-lambda`` for as long as the block runs; its URL."""
-        port, log = free_port(), self._folder / f"{command}.log"
+        port, log = postgresql.free_port(), self._folder / f"{command}.log"
         options = ("--host", "127.0.0.1", "--port", str(port), "--warm-containers", "LAZY")
         with log.open("wb") as output:
             process = subprocess.Popen(
@@ -111,6 +113,7 @@ def environment(home: Path) -> dict[str, str]:
     kept = ("PATH", "DOCKER_HOST", "LANG", "VENV")
     return {name: os.environ[name] for name in kept if name in os.environ} | {
         "HOME": str(home),
+        "TMPDIR": str(home),
         "AWS_DEFAULT_REGION": REGION,
         "AWS_EC2_METADATA_DISABLED": "true",
         "SAM_CLI_TELEMETRY": "0",
