@@ -34,6 +34,8 @@ def missing() -> str:
     """What is not there that the suite needs, or nothing."""
     if program() is None:
         return "there is no SAM CLI"
+    if not cfn_lint().exists():
+        return "there is no cfn-lint beside the SAM CLI"
     if postgresql.programs() is None:
         return "there is no PostgreSQL server"
     image = f"public.ecr.aws/lambda/python:3.11-{ARCHITECTURE}"
@@ -42,6 +44,13 @@ def missing() -> str:
         if docker is None or subprocess.run([docker, *command], capture_output=True, check=False).returncode:
             return what
     return ""
+
+
+def cfn_lint() -> Path:
+    """The one that the SAM CLI brings along."""
+    sam = program()
+    assert sam is not None
+    return sam.resolve().with_name("cfn-lint")
 
 
 def program() -> Path | None:

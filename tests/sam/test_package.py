@@ -18,9 +18,7 @@ MACHINES = {"DependenciesX86": 62, "DependenciesArm64": 183}
 
 def test_sam_and_cfn_lint_find_nothing_in_the_template(home: Path) -> None:
     sam.run([str(sam.program()), "validate", "--lint"], home)
-    lint = sam.program()
-    assert lint is not None
-    sam.run([str(lint.resolve().with_name("cfn-lint")), "--non-zero-exit-code", "informational", "template.yaml"], home)
+    sam.run([str(sam.cfn_lint()), "--non-zero-exit-code", "informational", "template.yaml"], home)
 
 
 @pytest.mark.parametrize("layer", MACHINES)
