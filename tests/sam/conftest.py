@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import tempfile
@@ -11,18 +10,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import boto3
 import pytest
 import yaml
 from cryptography.fernet import Fernet
-from moto.server import ThreadedMotoServer
 
 from tests.sam import sam
-from tests.support import postgresql
+from tests.support import aws, postgresql
+from tests.support.aws import Aws
 from tests.support.outpost import HUBS
 
 CONFIG = Path(__file__).parent / "outpost_config.py"
-DUMMY = {"aws_access_key_id": "nobody", "aws_secret_access_key": "nothing", "region_name": sam.REGION}
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -51,46 +48,33 @@ def built(toolchain: None, home: Path) -> Path:
 
 @dataclass(frozen=True)
 class Surroundings:
-    """What the functions call, and where to find it."""
+    """What the functions call, and their environment that says where it is."""
 
+    aws: Aws
     variables: dict[str, str]
-    aws_url: str
-
-    def aws(self, service: str) -> Any:
-        """A client of the stand-in for AWS."""
-        return boto3.client(service, endpoint_url=self.aws_url, **DUMMY)
 
 
 @pytest.fixture(scope="session")
 def surroundings(toolchain: None) -> Iterator[Surroundings]:
     """A database, a queue, a secret and the configuration file in S3, for containers on Docker's bridge only."""
     address = sam.bridge_address()
-    server = ThreadedMotoServer(ip_address=address, port=0, verbose=False)
-    server.start()
-    try:
-        with tempfile.TemporaryDirectory() as folder, postgresql.cluster(Path(folder), address) as cluster:
-            url = f"http://{address}:{server.get_host_and_port()[1]}"
-            variables = {"AWS_ENDPOINT_URL": url, **cluster.create_database("functions"), "SQL_HOST": address}
-            yield _furnished(Surroundings({**variables, "SQL_SSLMODE": "disable"}, url))
-    finally:
-        server.stop()
-
-
-def _furnished(surroundings: Surroundings) -> Surroundings:
-    secret = {
-        "OUTPOST_CRYPT_KEY": Fernet.generate_key().decode(),
-        "usernames": ";".join(HUBS),
-        "passwords": ";".join(HUBS.values()),
-    }
-    surroundings.aws("secretsmanager").create_secret(Name="outpost", SecretString=json.dumps(secret))
-    s3 = surroundings.aws("s3")
-    s3.create_bucket(Bucket="settings", CreateBucketConfiguration={"LocationConstraint": sam.REGION})
-    s3.put_object(Bucket="settings", Key="outpost_config.py", Body=CONFIG.read_bytes())
-    queue = surroundings.aws("sqs").create_queue(QueueName="wake-ups")["QueueUrl"]
-    surroundings.variables.update(
-        OUTPOST_QUEUE_URL=queue, OUTPOST_SECRETS="outpost", OUTPOST_CONFIG_FILE="s3://settings/outpost_config.py"
-    )
-    return surroundings
+    with (
+        aws.server(address) as stand_in,
+        tempfile.TemporaryDirectory() as folder,
+        postgresql.cluster(Path(folder), address) as cluster,
+    ):
+        key = Fernet.generate_key().decode()
+        stand_in.secret("outpost", OUTPOST_CRYPT_KEY=key, usernames=";".join(HUBS), passwords=";".join(HUBS.values()))
+        variables = {
+            "AWS_ENDPOINT_URL": stand_in.url,
+            "OUTPOST_QUEUE_URL": stand_in.queue(),
+            "OUTPOST_SECRETS": "outpost",
+            "OUTPOST_CONFIG_FILE": stand_in.put("settings", "outpost_config.py", CONFIG.read_text()),
+            **cluster.create_database("functions"),
+            "SQL_HOST": address,
+            "SQL_SSLMODE": "disable",
+        }
+        yield Surroundings(stand_in, variables)
 
 
 @pytest.fixture(scope="session")

@@ -18,10 +18,10 @@ from typing import Any
 import psutil
 
 from tests.support import postgresql
+from tests.support.aws import REGION
 from tests.support.waiting import eventually
 
 ROOT = Path(__file__).parents[2]
-REGION = "eu-central-1"
 REQUIRED = os.environ.get("OUTPOST_REQUIRE_SAM") == "1"
 """Set where a missing SAM CLI or Docker is a failure: in the project's own checks."""
 

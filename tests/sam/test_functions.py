@@ -10,10 +10,10 @@ import boto3
 import pytest
 from botocore.config import Config
 
-from tests.sam.conftest import DUMMY, Surroundings
+from tests.sam.conftest import Surroundings
 from tests.sam.events import event, queue_event
 from tests.sam.sam import Sam
-from tests.support.waiting import eventually
+from tests.support.aws import REGION
 
 pytestmark = pytest.mark.sam
 
@@ -31,8 +31,9 @@ ONLY_LOOKED = {"services": 0, "dry_run": True}
 def call(functions: Sam) -> Iterator[Call]:
     """Calls a function as any program does, with boto3; what it answers."""
     with functions.serve("start-lambda") as url:
+        session = boto3.session.Session("testing", "testing", region_name=REGION)
         config = Config(read_timeout=120, retries={"total_max_attempts": 1})
-        client = boto3.client("lambda", endpoint_url=url, config=config, **DUMMY)
+        client = session.client("lambda", endpoint_url=url, config=config)
         yield lambda function, payload: json.load(
             client.invoke(FunctionName=function, Payload=json.dumps(payload))["Payload"]
         )
@@ -66,6 +67,10 @@ def test_the_api_with_its_layer_is_what_is_deployed(layered: Sam, functions: Sam
 @pytest.mark.parametrize("function", ["ExpireFunction", "RecoverFunction", "TunnelsFunction"])
 def test_scheduled_functions_can_be_tried_dry(call: Call, function: str) -> None:
     assert call(function, event("dry_run")) == ONLY_LOOKED
+
+
+def test_the_schema_can_be_asked_for_without_a_migration(call: Call) -> None:
+    assert call("MigrateFunction", event("dry_run")) == {"schema": "current"}
 
 
 @pytest.mark.parametrize(
@@ -120,22 +125,12 @@ def test_an_asynchronous_start_goes_through_the_queue_to_the_worker(call: Call, 
     answer = call("ApiFunction", event("http_api_start_async"))
     assert answer["statusCode"] == 202, answer
     assert [item["status"] for item in _body(call("ApiFunction", event("http_api_list")))] == ["pending"]
-    assert call("WorkerFunction", queue_event(*_messages(surroundings))) == {"batchItemFailures": []}
+    messages = surroundings.aws.messages(surroundings.variables["OUTPOST_QUEUE_URL"])
+    assert call("WorkerFunction", queue_event(*messages)) == {"batchItemFailures": []}
     assert [item["status"] for item in _body(call("ApiFunction", event("http_api_list")))] == ["running"]
     stop = event("function_url_stop")
     stop["rawPath"] = stop["requestContext"]["http"]["path"] = "/services/later/f00"
     assert _body(call("ApiFunction", stop)) == {"logs": []}
-
-
-def _messages(surroundings: Surroundings) -> list[str]:
-    """What waits in the queue, taken out."""
-    sqs, queue = surroundings.aws("sqs"), surroundings.variables["OUTPOST_QUEUE_URL"]
-    found = eventually(
-        lambda: sqs.receive_message(QueueUrl=queue, MaxNumberOfMessages=10).get("Messages"), what="a message"
-    )
-    for message in found:
-        sqs.delete_message(QueueUrl=queue, ReceiptHandle=message["ReceiptHandle"])
-    return [message["Body"] for message in found]
 
 
 def _body(answer: Any) -> Any:

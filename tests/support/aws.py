@@ -123,9 +123,9 @@ def forget_clients() -> None:
 
 
 @contextmanager
-def server() -> Iterator[Aws]:
-    """A server on loopback for as long as the block runs."""
-    moto = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
+def server(address: str = "127.0.0.1") -> Iterator[Aws]:
+    """A server for as long as the block runs."""
+    moto = ThreadedMotoServer(address, 0, verbose=False)
     moto.start()
     host, port = moto.get_host_and_port()
     try:
