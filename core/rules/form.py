@@ -108,7 +108,8 @@ Resources = Annotated[
 class Strict(BaseModel):
     """A key that nobody knows is a mistake, not a comment."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    # Built when a file is read, which most starts never do.
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, defer_build=True)
 
 
 class Runtime(Strict):
@@ -150,7 +151,7 @@ class FlavorKeys(Strict):
 class CreditKeys(BaseModel):
     """What a credit says. Hubs do the accounts, so other keys are passed on to them."""
 
-    model_config = ConfigDict(extra="allow", frozen=True, strict=True)
+    model_config = ConfigDict(extra="allow", frozen=True, strict=True, defer_build=True)
 
     cap: Duration = Field(0, description="The most a user can have.")
     grant_value: Duration = Field(0, description="What is added at each grant.")

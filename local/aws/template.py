@@ -70,6 +70,7 @@ class Template:
         self._lock = threading.Lock()
         self._forked = threading.Condition()
         self._next: Forked | None = None
+        self._has_ended = False
         self._running: dict[int, Forked] = {}
         threading.Thread(target=self._listen, daemon=True).start()
 
@@ -79,9 +80,9 @@ class Template:
         with self._lock, self._forked:
             self._next = None
             self._socket.sendall(json.dumps(order).encode() + b"\n")
-            if not self._forked.wait_for(lambda: self._next is not None, timeout=60):
-                raise RuntimeError("the template does not fork")
-            assert self._next is not None
+            self._forked.wait_for(lambda: self._next is not None or self._has_ended, timeout=60)
+            if self._next is None:
+                raise RuntimeError("the template does not fork; what it wrote on stderr says why")
             return self._next
 
     def close(self) -> None:
@@ -99,6 +100,9 @@ class Template:
                     self._forked.notify()
             else:
                 self._running.pop(told["ended"]).ended(told["code"])
+        with self._forked:
+            self._has_ended = True
+            self._forked.notify()
         for process in self._running.values():
             process.kill()
             process.ended(None)

@@ -38,7 +38,6 @@ LIBRARIES = (
     "jupyterhub.spawner",
     "mangum",
     "psutil",
-    "pydantic_settings",
     "sqlalchemy.dialects.postgresql.pg8000",
     "tornado.simple_httpclient",
     "traitlets.config",
