@@ -18,7 +18,8 @@ Tls = ssl.SSLContext | Literal[False] | None
 class DatabaseSettings(BaseModel):
     """``SQL_*``: SQLite by default, or PostgreSQL."""
 
-    model_config = ConfigDict(extra="ignore")
+    # Built when read: of the classes that stand on each other a process reads one.
+    model_config = ConfigDict(extra="ignore", defer_build=True)
 
     sql_type: Literal["sqlite", "postgresql"] = Field("sqlite", validation_alias="SQL_TYPE")
     sql_user: str = Field("", validation_alias="SQL_USER")
