@@ -41,8 +41,7 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
 @pytest.fixture(scope="module")
 def server(certificates: Certificates) -> Iterator[SecureCluster]:
     """A server with TLS and passwords."""
-    if postgresql.programs() is None and not postgresql.REQUIRED:
-        pytest.skip("no PostgreSQL server is installed here; .ci/run installs one and runs this")
+    postgresql.require()
     with tempfile.TemporaryDirectory() as folder, secure_cluster(Path(folder), certificates) as running:
         running.user("app", PASSWORD)
         running.sql("CREATE ROLE certified LOGIN")

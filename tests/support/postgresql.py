@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
+
 REQUIRED = os.environ.get("OUTPOST_REQUIRE_POSTGRESQL") == "1"
 """Set where a missing PostgreSQL is a failure: in the project's own checks."""
 
@@ -23,6 +25,12 @@ def programs() -> Path | None:
         return Path(on_path).resolve().parent
     installed = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
     return installed[-1].parent if installed else None
+
+
+def require() -> None:
+    """Skip the test where no server is installed, unless the checks require one."""
+    if programs() is None and not REQUIRED:
+        pytest.skip("no PostgreSQL server is installed here; .ci/run installs one and runs this")
 
 
 def free_port() -> int:
