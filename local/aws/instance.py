@@ -13,8 +13,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from local.aws.fork_server import Forked, ForkServer
 from local.aws.runtime_api import Answer, Invocation, RuntimeApi, failure
-from local.aws.template import Forked, Template
 
 REGION = "eu-central-1"
 ACCOUNT = "123456789012"
@@ -40,7 +40,7 @@ class Definition:
     """Where output is appended."""
     root: Path = _ROOT
     """The folder of the code."""
-    template: Template | None = None
+    fork_server: ForkServer | None = None
     """Forks its processes, instead of starting each from nothing."""
 
     @property
@@ -146,8 +146,8 @@ class Instance:
 
 def _process(definition: Definition, env: Mapping[str, str]) -> subprocess.Popen[bytes] | Forked:
     definition.log.touch()
-    if definition.template is not None:
-        return definition.template.fork(_RUNTIME, definition.handler, env, definition.root, definition.log)
+    if definition.fork_server is not None:
+        return definition.fork_server.fork(_RUNTIME, definition.handler, env, definition.root, definition.log)
     with definition.log.open("ab") as log:
         return subprocess.Popen(
             [sys.executable, "-m", _RUNTIME, definition.handler],

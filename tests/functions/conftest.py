@@ -12,9 +12,9 @@ import boto3
 import pytest
 from moto.server import ThreadedMotoServer
 
+from local.aws.fork_server import ForkServer
 from local.aws.function import Function
 from local.aws.instance import REGION, Definition
-from local.aws.template import Template
 from local.processes import HOST
 from tests.contract.conftest import Deploy as DeployOutpost
 from tests.contract.conftest import config, hub, other_hub
@@ -67,15 +67,15 @@ def migrated(cluster: Cluster, aws: str, tmp_path_factory: pytest.TempPathFactor
 
 
 @pytest.fixture(scope="session")
-def template() -> Iterator[Template]:
+def fork_server() -> Iterator[ForkServer]:
     """Forks the processes of cold functions."""
-    made = Template(LIBRARIES)
+    made = ForkServer(LIBRARIES)
     yield made
     made.close()
 
 
 @pytest.fixture(scope="session")
-def functions(cluster: Cluster, aws: str, migrated: str, template: Template) -> DeployFunctions:
+def functions(cluster: Cluster, aws: str, migrated: str, fork_server: ForkServer) -> DeployFunctions:
     """Deploy Outpost as functions, each time with a database of its own."""
     databases: dict[str, OutpostFunctions] = {}
 
@@ -85,7 +85,7 @@ def functions(cluster: Cluster, aws: str, migrated: str, template: Template) -> 
             cluster.drop_database(name)
         name = f"d{uuid.uuid4().hex}"
         env = {**cluster.create_database(name, migrated), **(env or {})}
-        options.setdefault("template", template if options["cold"] else None)
+        options.setdefault("fork_server", fork_server if options["cold"] else None)
         databases[name] = OutpostFunctions(folder, config, env, aws=aws, **options)
         return databases[name]
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import psutil
 import pytest
 
+from local.aws.fork_server import ForkServer
 from local.aws.function import PayloadTooLarge, Throttled
-from local.aws.template import Template
 from tests.functions.conftest import Deploy
 from tests.support.waiting import eventually
 
@@ -18,17 +18,17 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(params=["new", "forked"])
-def origin(request: pytest.FixtureRequest) -> Template | None:
+def origin(request: pytest.FixtureRequest) -> ForkServer | None:
     """Where processes come from."""
-    template: Template | None = request.getfixturevalue("template") if request.param == "forked" else None
-    return template
+    fork_server: ForkServer | None = request.getfixturevalue("fork_server") if request.param == "forked" else None
+    return fork_server
 
 
 def test_a_function_is_told_what_lambda_tells_it(
-    deploy: Deploy, origin: Template | None, monkeypatch: pytest.MonkeyPatch
+    deploy: Deploy, origin: ForkServer | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AWS_OF_THE_EMULATOR", "is not the function's")
-    definition = {"timeout": 7, "memory_mb": 300, "template": origin}
+    definition = {"timeout": 7, "memory_mb": 300, "fork_server": origin}
     answer = deploy("handlers.about", definition).invoke({"a": "ü"}).json()
     assert answer["event"] == {"a": "ü"}
     assert answer["arn"].endswith(":function:handlers.about")
@@ -77,9 +77,9 @@ def test_events_at_once_get_instances_of_their_own_up_to_the_bound(deploy: Deplo
 
 @pytest.mark.parametrize("prepared", [0, 2])
 def test_a_cold_function_has_a_new_process_for_every_event(
-    deploy: Deploy, origin: Template | None, prepared: int
+    deploy: Deploy, origin: ForkServer | None, prepared: int
 ) -> None:
-    function = deploy("handlers.about", {"template": origin}, cold=True, prepared=prepared)
+    function = deploy("handlers.about", {"fork_server": origin}, cold=True, prepared=prepared)
     pids = [function.invoke({}).json()["pid"] for _ in range(5)]
     assert len(set(pids)) == 5
     assert not any(psutil.pid_exists(pid) for pid in pids)
@@ -103,9 +103,9 @@ def test_an_instance_that_was_idle_for_long_is_let_go(deploy: Deploy) -> None:
     ],
 )
 def test_an_event_that_fails_is_told_as_lambda_tells_it_and_the_next_one_is_fine(
-    deploy: Deploy, origin: Template | None, what: str, kind: str, said: str
+    deploy: Deploy, origin: ForkServer | None, what: str, kind: str, said: str
 ) -> None:
-    function = deploy("handlers.misbehaving", {"template": origin})
+    function = deploy("handlers.misbehaving", {"fork_server": origin})
     answer = function.invoke({"do": what})
     assert (answer.error, answer.json()["errorType"]) == ("Unhandled", kind)
     assert said in answer.json()["errorMessage"]
@@ -125,9 +125,9 @@ def test_an_event_that_takes_too_long_ends_with_its_instance(deploy: Deploy, tmp
     [("import", "No module named 'no_such_module'"), ("exit", "exit status 5"), ("hang", "Init phase timed out")],
 )
 def test_an_initialisation_that_fails_is_told_to_whoever_invokes(
-    deploy: Deploy, origin: Template | None, how: str, said: str
+    deploy: Deploy, origin: ForkServer | None, how: str, said: str
 ) -> None:
-    function = deploy("broken.handler", {"environment": {"HOW": how}, "init_seconds": 4, "template": origin})
+    function = deploy("broken.handler", {"environment": {"HOW": how}, "init_seconds": 4, "fork_server": origin})
     answer = function.invoke({})
     assert answer.error == "Unhandled"
     assert said in answer.json()["errorMessage"]

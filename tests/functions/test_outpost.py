@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
+from local.aws.fork_server import ForkServer
 from local.aws.http_events import HTTP_API
-from local.aws.template import Template
 from tests.contract.conftest import config
 from tests.contract.test_services import NAMES
 from tests.functions.conftest import DeployFunctions
@@ -35,13 +35,13 @@ with (pathlib.Path(os.environ["TMPDIR"]) / "pids").open("a") as notes:
 
 
 @pytest.fixture
-def make(functions: DeployFunctions, template: Template, tmp_path: Path) -> Iterator[Make]:
+def make(functions: DeployFunctions, fork_server: ForkServer, tmp_path: Path) -> Iterator[Make]:
     """An Outpost of the test's own, whose leases and messages come back soon."""
     made: list[OutpostFunctions] = []
 
     def new(more: str = "", *, cold: bool = False, **options: Any) -> OutpostFunctions:
         env = {"OUTPOST_LEASE_SECONDS": str(LEASE_SECONDS)}
-        options = {"cold": cold, "template": template, "visibility_seconds": LEASE_SECONDS, **options}
+        options = {"cold": cold, "fork_server": fork_server, "visibility_seconds": LEASE_SECONDS, **options}
         made.append(functions(tmp_path, config(more), env, **options))
         return made[-1]
 
@@ -74,7 +74,7 @@ def is_empty(outpost: OutpostFunctions) -> bool:
 
 @pytest.mark.parametrize("kind", ["warm", "cold", "cold and not forked"])
 def test_a_cold_function_has_a_new_process_for_every_request_and_a_warm_one_has_not(make: Make, kind: str) -> None:
-    outpost = make(PIDS, cold=kind != "warm", **({"template": None} if kind == "cold and not forked" else {}))
+    outpost = make(PIDS, cold=kind != "warm", **({"fork_server": None} if kind == "cold and not forked" else {}))
     outpost.start()
     with outpost.hub() as hub:
         assert hub.start("a").status_code == 200

@@ -11,6 +11,7 @@ from typing import Any
 import boto3
 import httpx
 
+from local.aws.fork_server import ForkServer
 from local.aws.front import FrontEnd
 from local.aws.function import Function
 from local.aws.http_events import FUNCTION_URL, Kind
@@ -18,7 +19,6 @@ from local.aws.instance import REGION, Definition
 from local.aws.queue_mapping import QueueMapping
 from local.aws.runtime_api import Answer
 from local.aws.schedule import Schedule
-from local.aws.template import Template
 from tests.support.outpost import OutpostProcess
 from tests.support.waiting import eventually
 
@@ -66,16 +66,16 @@ class OutpostFunctions(OutpostProcess):
         aws: str,
         cold: bool,
         kind: Kind = FUNCTION_URL,
-        template: Template | None = None,
+        fork_server: ForkServer | None = None,
         visibility_seconds: int = 30,
     ) -> None:
         """``aws`` is the endpoint of SQS; a message that was not handled is seen again after that time.
 
-        With ``cold`` every event has a process of its own, which the ``template`` forks.
+        With ``cold`` every event has a process of its own, which the fork server forks.
         """
         super().__init__(folder, config, env)
         self.cold = cold
-        self._template = template
+        self._fork_server = fork_server
         self._kind = kind
         self.sqs: Any = boto3.client("sqs", endpoint_url=aws, region_name=REGION, **KEYS)
         made = self.sqs.create_queue(
@@ -147,7 +147,7 @@ class OutpostFunctions(OutpostProcess):
             timeout=_TIMEOUTS[name],
             init_seconds=_INIT_SECONDS,
             log=self.log,
-            template=self._template,
+            fork_server=self._fork_server,
         )
         return Function(definition, cold=self.cold, prepared=_PREPARED.get(name, 0))
 
