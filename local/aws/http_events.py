@@ -93,6 +93,20 @@ def _version_2(request: HttpRequest, path: str, domain: str) -> Event:
     return event
 
 
+def routed(event: Event, key: str, parameters: dict[str, str]) -> Event:
+    """The event of a request that an HTTP API's route has taken."""
+    if key != event.get("routeKey", key):
+        event["routeKey"] = event["requestContext"]["routeKey"] = key
+    if parameters:
+        event["pathParameters"] = parameters
+    return event
+
+
+def encoded(event: Any) -> bytes:
+    """An event as it is handed to a function."""
+    return json.dumps(event, separators=(",", ":"), ensure_ascii=False).encode()
+
+
 def alb_event(request: HttpRequest, multi_value: bool = False) -> Event:
     """As an Application Load Balancer sends it; ``multi_value`` is that attribute of the target group."""
     headers = [*request.headers, *_forwarded(request).items()]
@@ -186,6 +200,8 @@ class Kind(NamedTuple):
     timed_out: HttpAnswer
     throttled: HttpAnswer
     too_large: HttpAnswer
+    not_found: HttpAnswer = HttpAnswer(404, [("content-type", "application/json")], b'{"message":"Not Found"}')
+    """Where no route takes a request."""
 
 
 def _message(status: int, key: str, text: str) -> HttpAnswer:

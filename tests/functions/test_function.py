@@ -98,7 +98,7 @@ def test_an_instance_that_was_idle_for_long_is_let_go(deploy: Deploy) -> None:
     [
         ("raise", "ValueError", "the handler has failed"),
         ("exit", "Runtime.ExitError", "exit status 3"),
-        ("kill", "Runtime.ExitError", "signal: SIGKILL"),
+        ("kill", "Runtime.ExitError", "signal: killed"),
         ("large", "Function.ResponseSizeTooLarge", "exceeded maximum allowed payload size"),
     ],
 )
@@ -122,12 +122,12 @@ def test_an_event_that_takes_too_long_ends_with_its_instance(deploy: Deploy, tmp
 
 @pytest.mark.parametrize(
     ("how", "said"),
-    [("import", "No module named 'no_such_module'"), ("exit", "exit status 5"), ("hang", "Init phase timed out")],
+    [("import", "No module named 'no_such_module'"), ("exit", "exit status 5"), ("hang", "Task timed out after 1.00 seconds")],
 )
 def test_an_initialisation_that_fails_is_told_to_whoever_invokes(
     deploy: Deploy, origin: ForkServer | None, how: str, said: str
 ) -> None:
-    function = deploy("broken.handler", {"environment": {"HOW": how}, "init_seconds": 4, "fork_server": origin})
+    function = deploy("broken.handler", {"environment": {"HOW": how}, "init_seconds": 4, "timeout": 1, "fork_server": origin})
     answer = function.invoke({})
     assert answer.error == "Unhandled"
     assert said in answer.json()["errorMessage"]
