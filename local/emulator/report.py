@@ -36,6 +36,10 @@ class Report:
         else:
             self._write(text)
 
+    def trouble(self, text: str) -> None:
+        """What is wrong, in a sentence."""
+        self.facts("error", {"text": text}, f"outpost: {text}")
+
     def facts(self, event: str, facts: dict[str, Any], text: str) -> None:
         """Facts for machines, or the same as text for people."""
         if self.as_json:

@@ -6,9 +6,24 @@ import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from local.template import Deployment
+
+_CODE = ("core", "handlers", "infra")
+"""What the Makefile packages, and what is configured beside it."""
+_FILES = ("outpost_config.py", "flavors.yaml", "credits.yaml")
 _ENDINGS = (".py", ".ini", ".mako", ".yaml", ".json")
 
 Seen = dict[str, tuple[int, int]]
+
+
+def watched(template: Path, deployment: Deployment) -> set[Path]:
+    """The files and folders that a deployment is made of."""
+    paths = {template.absolute()}
+    for function in deployment.functions.values():
+        package = function.handler.partition(".")[0]
+        paths |= {function.code / name for name in (*_CODE, *_FILES, package, f"{package}.py")}
+        paths |= {Path(value) for value in function.environment.values() if value.startswith("/") and value.endswith(_ENDINGS)}
+    return paths
 
 
 class Watch:
