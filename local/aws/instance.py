@@ -19,6 +19,8 @@ from local.aws.runtime_api import Answer, Invocation, RuntimeApi, failure
 
 REGION = "eu-central-1"
 ACCOUNT = "123456789012"
+RUNTIME = f"python{sys.version_info.major}.{sys.version_info.minor}"
+"""Instances run in this process's own Python."""
 
 _ROOT = Path(__file__).parents[2]
 _RUNTIME = "awslambdaric"
@@ -207,14 +209,13 @@ def _process(definition: Definition, env: Mapping[str, str]) -> subprocess.Popen
 
 def _environment(definition: Definition, runtime_api: str) -> dict[str, str]:
     """What Lambda sets, with the definition's own variables."""
-    python = f"{sys.version_info.major}.{sys.version_info.minor}"
     return {
         "PATH": os.environ.get("PATH", os.defpath),
         "LANG": "en_US.UTF-8",
         "TZ": ":UTC",
         "PYTHONPATH": str(definition.root),
         **definition.environment,
-        "AWS_EXECUTION_ENV": f"AWS_Lambda_python{python}",
+        "AWS_EXECUTION_ENV": f"AWS_Lambda_{RUNTIME}",
         "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(definition.memory_mb),
         "AWS_LAMBDA_FUNCTION_NAME": definition.name,
         "AWS_LAMBDA_FUNCTION_VERSION": "$LATEST",

@@ -122,12 +122,18 @@ def test_an_event_that_takes_too_long_ends_with_its_instance(deploy: Deploy, tmp
 
 @pytest.mark.parametrize(
     ("how", "said"),
-    [("import", "No module named 'no_such_module'"), ("exit", "exit status 5"), ("hang", "Task timed out after 1.00 seconds")],
+    [
+        ("import", "No module named 'no_such_module'"),
+        ("exit", "exit status 5"),
+        ("hang", "Task timed out after 1.00 seconds"),
+    ],
 )
 def test_an_initialisation_that_fails_is_told_to_whoever_invokes(
     deploy: Deploy, origin: ForkServer | None, how: str, said: str
 ) -> None:
-    function = deploy("broken.handler", {"environment": {"HOW": how}, "init_seconds": 4, "timeout": 1, "fork_server": origin})
+    function = deploy(
+        "broken.handler", {"environment": {"HOW": how}, "init_seconds": 4, "timeout": 1, "fork_server": origin}
+    )
     answer = function.invoke({})
     assert answer.error == "Unhandled"
     assert said in answer.json()["errorMessage"]

@@ -8,13 +8,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
 
 from local.aws.function import Function
 from local.aws.queue_mapping import QueueMapping, failed_ids
 from local.aws.runtime_api import Answer
-from local.aws.schedule import Schedule
 from tests.functions.conftest import Deploy
 from tests.support.waiting import eventually
 
@@ -114,12 +112,3 @@ def test_messages_are_handled_at_once_up_to_the_bound(
 )
 def test_a_report_of_failures_is_read_by_lambdas_rules(answer: Answer, failed: set[str]) -> None:
     assert failed_ids(answer, ["a", "b"]) == failed
-
-
-def test_a_schedule_invokes_again_and_again_until_it_ends(noting: Function, tmp_path: Path) -> None:
-    schedule = Schedule(noting, 0.1)
-    schedule.start()
-    eventually(lambda: noted(tmp_path)["aws.events"] >= 3)
-    schedule.close()
-    (pid,) = noting.pids
-    assert psutil.Process(pid).status() == psutil.STATUS_STOPPED

@@ -5,18 +5,22 @@ from __future__ import annotations
 import os
 import uuid
 from collections.abc import Mapping
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import boto3
 import httpx
 
+from local.aws.async_events import AsyncEvents
+from local.aws.cron import Rate
 from local.aws.fork_server import ForkServer
 from local.aws.front import FrontEnd
 from local.aws.function import Function
 from local.aws.http_events import FUNCTION_URL, Kind
 from local.aws.instance import REGION, Definition
 from local.aws.queue_mapping import QueueMapping
+from local.aws.records import Record
 from local.aws.runtime_api import Answer
 from local.aws.schedule import Schedule
 from tests.support.outpost import OutpostProcess
@@ -85,6 +89,8 @@ class OutpostFunctions(OutpostProcess):
         self.env |= {"OUTPOST_QUEUE_URL": self.queue_url, "AWS_ENDPOINT_URL": aws}
         self.env |= {name.upper(): value for name, value in KEYS.items()}
         self.functions: dict[str, Function] = {}
+        self.records: list[Record] = []
+        """What was told of every invocation."""
         self.closed = False
         self._parts: list[FrontEnd | Schedule] = []
         self._queue: QueueMapping | None = None
@@ -120,9 +126,9 @@ class OutpostFunctions(OutpostProcess):
         self.functions = {name: self._function(name, env) for name in _FUNCTIONS}
         self._parts = [
             FrontEnd(self.functions["api"], self._kind, self.port),
-            Schedule(self.functions["expire"], expire),
-            Schedule(self.functions["recover"], lease / 3),
-            Schedule(self.functions["tunnels"], 30),
+            self._schedule("expire", expire),
+            self._schedule("recover", lease / 3),
+            self._schedule("tunnels", 30),
         ]
         for part in self._parts:
             part.start()
@@ -139,17 +145,22 @@ class OutpostFunctions(OutpostProcess):
             self._queue.close()
             self._queue.join()
 
+    def _schedule(self, name: str, seconds: float) -> Schedule:
+        return Schedule(name, Rate(timedelta(seconds=seconds)), AsyncEvents(self.functions[name]))
+
     def _function(self, name: str, env: Mapping[str, str]) -> Function:
         definition = Definition(
             name,
             f"handlers.aws.{name}",
             {**self.env, **env},
             timeout=_TIMEOUTS[name],
+            retry_attempts=0,
+            max_event_age_seconds=60,
             init_seconds=_INIT_SECONDS,
             log=self.log,
             fork_server=self._fork_server,
         )
-        return Function(definition, cold=self.cold, prepared=_PREPARED.get(name, 0))
+        return Function(definition, cold=self.cold, prepared=_PREPARED.get(name, 0), observer=self.records.append)
 
     def wait(self) -> None:
         """Wait until it answers."""
