@@ -7,7 +7,7 @@ import sys
 
 from local.emulator.errors import EmulatorError
 from local.emulator.options import Options, read_options
-from local.state import State, StateError
+from local.state import EMULATOR, State, StateError
 
 _MISTAKE = 2
 
@@ -36,10 +36,9 @@ def _tick(options: Options) -> int:
 def _run(options: Options) -> int:
     from local.emulator.emulator import Emulator
     from local.emulator.report import Report
-    from local.emulator.running import LOCK
 
     state = State(options.state)
-    with state.locked(LOCK):
+    with state.locked(EMULATOR):
         return Emulator(options, state, Report(options.as_json)).run()
 
 

@@ -12,9 +12,11 @@ from pathlib import Path
 
 from cryptography.fernet import Fernet
 
-
 VERSION = "1"
 """Of what is in the folder and where. A folder without a version is of the first demo, which had the same."""
+
+EMULATOR = "emulator"
+"""By which the folder of a running emulator is locked."""
 
 _FIRST_DEMO = "secrets.json"
 

@@ -29,6 +29,10 @@ class FrontEnd(HttpServer):
         self._patient = ThreadPoolExecutor(256, thread_name_prefix="front")
         super().__init__(self._answer_to, port)
 
+    def route(self, routes: Routes) -> None:
+        """From the next request on, choose by these."""
+        self._routes = routes
+
     def close(self) -> None:
         """Answer no more."""
         super().close()

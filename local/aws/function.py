@@ -68,6 +68,12 @@ class Function:
         with self._lock:
             return [instance.pid for instance in [*self._busy, *self._idle] if not instance.has_ended]
 
+    @property
+    def busy(self) -> int:
+        """How many events are being handled."""
+        with self._lock:
+            return len(self._busy)
+
     def invoke(self, event: Any, source: Source = DIRECT) -> Answer:
         """Have one event handled, and tell the observer; ``error`` tells of a function that failed.
 
@@ -131,6 +137,17 @@ class Function:
         finally:
             self._give_back(instance)
 
+    def redeploy(self, definition: Definition) -> None:
+        """From the next event on instances are of that definition, and of the code as it is then.
+
+        Those that are idle end now, those at work after their event.
+        """
+        with self._lock:
+            self.definition = definition
+            gone, self._idle = self._idle, []
+        for instance in gone:
+            instance.kill()
+
     def kill(self) -> None:
         """End all instances at once, in the middle of their events too. The next event gets a new one."""
         with self._lock:
@@ -167,12 +184,14 @@ class Function:
             return new
 
     def _give_back(self, instance: Instance) -> None:
-        if self._cold and instance.was_used:
-            instance.kill()
         with self._lock:
             self._busy.discard(instance)
-            if not instance.has_ended:
+            is_stale = instance.definition is not self.definition
+            is_over = is_stale or instance.has_ended or (self._cold and instance.was_used)
+            if not is_over:
                 self._idle.append(instance)
+        if is_over:
+            instance.kill()
 
     def _recycle(self) -> None:
         """Let go of what has ended, and of what nobody has needed for long."""

@@ -65,7 +65,7 @@ class Instance:
 
     def __init__(self, definition: Definition) -> None:
         """Start it; its initialisation goes on beside the caller."""
-        self._definition = definition
+        self.definition = definition
         self._invocation: Invocation | None = None
         self._init_error: Answer | None = None
         self._ready = threading.Event()
@@ -117,7 +117,7 @@ class Instance:
         if self.has_ended:  # meanwhile, so that nobody will answer
             invocation.resolve(self._exit_error(request_id))
         if not self._wait(invocation.answered, time.monotonic() + seconds):
-            invocation.resolve(_timed_out(request_id, self._definition.timeout))
+            invocation.resolve(_timed_out(request_id, self.definition.timeout))
             self.kill()
         elif not self._ready.wait(_SETTLE_SECONDS):
             self.kill()  # it neither ends nor asks for the next event
@@ -141,7 +141,7 @@ class Instance:
 
     def _takes_too_much(self) -> bool:
         """Then it is killed."""
-        if not self._out_of_memory and self.memory.look() > self._definition.memory_mb * MB:
+        if not self._out_of_memory and self.memory.look() > self.definition.memory_mb * MB:
             self._out_of_memory = True
             self.kill()
         return self._out_of_memory
@@ -152,7 +152,7 @@ class Instance:
 
     def _asks(self) -> None:
         """It asks for the next event: nothing runs until there is one."""
-        if self._definition.freeze:
+        if self.definition.freeze:
             self._signal(signal.SIGSTOP)
         self.idle_since = time.monotonic()
         if self.init_ms is None:

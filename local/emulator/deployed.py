@@ -62,7 +62,7 @@ class Deployed:
     """Runs one deployment after the other. What is the same in the next one goes on."""
 
     def __init__(self, manner: Manner, ports: Ports, sqs: Any) -> None:
-        """Nothing runs before ``deploy()``. ``sqs`` is a client."""
+        """Nothing runs yet. ``sqs`` is a client."""
         self._manner = manner
         self._ports = ports
         self._sqs = sqs
@@ -81,23 +81,32 @@ class Deployed:
         """How many events are being handled."""
         return sum(function.busy for function in self.functions.values())
 
-    def deploy(self, deployment: Deployment) -> None:
-        """Run this instead of what runs now; events under way end with the code that they began with."""
-        self._deploy_functions(deployment)
+    def deploy_functions(self, deployment: Deployment) -> None:
+        """Have these functions; events under way end with the code that they began with."""
+        for logical_id in self.functions.keys() - deployment.functions.keys():
+            gone = self.functions.pop(logical_id)
+            del self._names[gone.definition.name]
+            self._events.pop(gone.definition.name).close()
+            gone.close()
+        for logical_id, resource in deployment.functions.items():
+            if function := self.functions.get(logical_id):
+                function.redeploy(self._manner.definition(resource))
+            else:
+                function = self.functions[logical_id] = self._manner.function(resource)
+                self._events[resource.name] = AsyncEvents(function)
+            self._names[resource.name] = function
+
+    def initialise(self, deployment: Deployment) -> dict[str, Answer]:
+        """Bring up an instance of each function that people wait for; those that fail, with their errors."""
+        names = [name for name, resource in deployment.functions.items() if resource.has_url or resource.http_routes]
+        with ThreadPoolExecutor() as pool:
+            answers = pool.map(Function.initialise, [self.functions[name] for name in names])
+            return {name: answer for name, answer in zip(names, answers, strict=True) if answer is not None}
+
+    def invoke_by_events(self, deployment: Deployment) -> None:
+        """Have them invoked by requests, messages and schedules."""
         self._deploy_front_ends(deployment)
         self._deploy_sources(deployment)
-
-    def initialise(self) -> dict[str, Answer]:
-        """Bring up an instance of each function that people wait for; those that fail, with their errors."""
-        waited_for = {
-            name: function
-            for name, function in self.functions.items()
-            for front in (*self.function_urls.values(), *self.http_apis.values())
-            if front.serves(function)
-        }
-        with ThreadPoolExecutor() as pool:
-            answers = zip(waited_for, pool.map(Function.initialise, waited_for.values()), strict=True)
-            return {name: answer for name, answer in answers if answer is not None}
 
     def stop_sources(self) -> None:
         """From now on nothing is invoked but by callers."""
@@ -113,20 +122,6 @@ class Deployed:
         self.api.close()
         for function in self.functions.values():
             function.close()
-
-    def _deploy_functions(self, deployment: Deployment) -> None:
-        for logical_id in self.functions.keys() - deployment.functions.keys():
-            gone = self.functions.pop(logical_id)
-            del self._names[gone.definition.name]
-            self._events.pop(gone.definition.name).close()
-            gone.close()
-        for logical_id, resource in deployment.functions.items():
-            if function := self.functions.get(logical_id):
-                function.redeploy(self._manner.definition(resource))
-            else:
-                function = self.functions[logical_id] = self._manner.function(resource)
-                self._events[resource.name] = AsyncEvents(function)
-            self._names[resource.name] = function
 
     def _deploy_front_ends(self, deployment: Deployment) -> None:
         resources = deployment.functions

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 from local.aws.function import Function
 from local.aws.runtime_api import Answer
 from local.emulator.account import Account
@@ -40,10 +42,30 @@ class Deployer:
         check_handlers(deployment)
         return deployment
 
-    def prepare(self, deployment: Deployment) -> None:
-        """Secret, queues and database as it needs them. Raises ``EmulatorError`` when the database cannot be used."""
+    def start(self, deployment: Deployment, deployed: Deployed) -> None:
+        """Run it for the first time. Raises ``EmulatorError`` when what people wait for does not come up."""
+        self._configure(deployment)
+        deployed.deploy_functions(deployment)
+        with ThreadPoolExecutor(1) as pool:
+            coming_up = pool.submit(deployed.initialise, deployment)
+            self._migrate(deployment)
+            failed = coming_up.result()
+        self._insist(deployed, failed)
+        deployed.invoke_by_events(deployment)
+
+    def replace(self, deployment: Deployment, deployed: Deployed) -> None:
+        """Run it instead of what runs, as soon as the database is as it needs it. Raises ``EmulatorError``."""
+        self._configure(deployment)
+        self._migrate(deployment)
+        deployed.deploy_functions(deployment)
+        deployed.invoke_by_events(deployment)
+        self._insist(deployed, deployed.initialise(deployment))
+
+    def _configure(self, deployment: Deployment) -> None:
         self._account.put_secret(SECRET_NAME, self._environment.secret())
         self._account.put_queues(deployment)
+
+    def _migrate(self, deployment: Deployment) -> None:
         resource = deployment.functions.get(MIGRATE)
         if resource is None:
             return
@@ -53,20 +75,15 @@ class Deployer:
         finally:
             function.close()
         if answer.error:
-            raise EmulatorError(failure(MIGRATE, answer, function))
+            raise EmulatorError(_failure(MIGRATE, answer, function))
+
+    @staticmethod
+    def _insist(deployed: Deployed, failed: dict[str, Answer]) -> None:
+        for logical_id, answer in failed.items():
+            raise EmulatorError(_failure(logical_id, answer, deployed.functions[logical_id]))
 
 
-def start(deployed: Deployed, deployment: Deployment) -> None:
-    """Run it for the first time. Raises ``EmulatorError`` when a function that people wait for does not come up."""
-    try:
-        deployed.deploy(deployment)
-    except TemplateError as error:  # a schedule
-        raise EmulatorError(str(error)) from None
-    for logical_id, answer in deployed.initialise().items():
-        raise EmulatorError(failure(logical_id, answer, deployed.functions[logical_id]))
-
-
-def failure(logical_id: str, answer: Answer, function: Function) -> str:
+def _failure(logical_id: str, answer: Answer, function: Function) -> str:
     """One line on a function that failed."""
     message = " ".join(answer.described("errorMessage").split())
     return f"{logical_id} failed: {answer.described('errorType')}: {message} (its log is {function.definition.log})"

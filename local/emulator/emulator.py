@@ -13,7 +13,7 @@ from local.aws.fork_server import ForkServer
 from local.emulator import welcome
 from local.emulator.account import Account
 from local.emulator.deployed import Deployed, Manner
-from local.emulator.deploying import Deployer, start
+from local.emulator.deploying import Deployer
 from local.emulator.environment import Environment
 from local.emulator.errors import EmulatorError
 from local.emulator.options import Options
@@ -72,8 +72,7 @@ class Emulator:
             watch = Watch(watched(self._options.template, deployment)) if self._options.reload else None
             deployed = Deployed(manner, self._options.ports, account.client("sqs"))
             end.callback(deployed.close)
-            deployer.prepare(deployment)
-            start(deployed, deployment)
+            deployer.start(deployment, deployed)
             end.callback(forget, self._state)
             self._interruptible = False
             self._welcome(deployment, deployed, account)
@@ -106,18 +105,14 @@ class Emulator:
         )
 
     def _reload(self, deployer: Deployer, deployed: Deployed) -> Watch | None:
-        """What is to be watched from now on; None when it cannot be run, and what ran before goes on."""
+        """What is to be watched from now on; None when it is not run, and what ran before goes on."""
         try:
             deployment = deployer.read()
             watch = Watch(watched(self._options.template, deployment))
-            deployer.prepare(deployment)
+            deployer.replace(deployment, deployed)
         except EmulatorError as error:
-            self._report.trouble(f"{error}; what ran before goes on")
+            self._report.trouble(f"not reloaded: {error}")
             return None
-        try:
-            start(deployed, deployment)
-        except EmulatorError as error:
-            self._report.trouble(str(error))
         Running.of(deployment, deployed.api.url).write(self._state)
         self._report.facts("reloaded", {"functions": list(deployment.functions)}, "Reloaded.")
         return watch

@@ -8,17 +8,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from local.configs import HUB_NAME, OUTPOST_CONFIG
 from local.emulator.errors import EmulatorError
 from local.emulator.options import Options
 from local.processes import MARK_VARIABLE
 from local.state import State
 from local.template import Deployment, FunctionResource
 
-HUB_NAME = "hub"
-"""As whom a hub logs in at the Outpost here."""
-
 SECRET_NAME = "outpost"  # noqa: S105  # its name
-OUTPOST_CONFIG = Path(__file__).parents[1] / "outpost_config.py"
 
 _ALL = "Parameters"
 _CODE_ON_LAMBDA = "/var/task"

@@ -10,10 +10,9 @@ from typing import Any
 from local.aws.http_events import encoded
 from local.aws.schedule import scheduled_event, utc_now
 from local.emulator.errors import EmulatorError
-from local.state import State, StateError
+from local.state import EMULATOR, State, StateError
 from local.template import Deployment
 
-LOCK = "emulator"
 _FILE = "running.json"
 
 
@@ -63,7 +62,7 @@ def find(folder: Path) -> Running:
     if not (folder / _FILE).exists():
         raise nobody
     try:
-        with State(folder).locked(LOCK):
+        with State(folder).locked(EMULATOR):
             raise nobody
     except StateError:
         return Running(**json.loads((folder / _FILE).read_text()))

@@ -22,7 +22,9 @@ def watched(template: Path, deployment: Deployment) -> set[Path]:
     for function in deployment.functions.values():
         package = function.handler.partition(".")[0]
         paths |= {function.code / name for name in (*_CODE, *_FILES, package, f"{package}.py")}
-        paths |= {Path(value) for value in function.environment.values() if value.startswith("/") and value.endswith(_ENDINGS)}
+        paths |= {
+            Path(value) for value in function.environment.values() if value.startswith("/") and value.endswith(_ENDINGS)
+        }
     return paths
 
 
@@ -37,9 +39,7 @@ class Watch:
     def changed(self) -> list[str]:
         """The files that are new, gone or other than at the last call."""
         before, self._seen = self._seen, self._look()
-        return sorted(
-            path for path in before.keys() | self._seen.keys() if before.get(path) != self._seen.get(path)
-        )
+        return sorted(path for path in before.keys() | self._seen.keys() if before.get(path) != self._seen.get(path))
 
     def _look(self) -> Seen:
         return dict(_files(self._paths))

@@ -6,7 +6,7 @@ from base64 import b64encode
 from dataclasses import dataclass
 from typing import Any
 
-from local.emulator.environment import HUB_NAME
+from local.configs import HUB_NAME
 from local.state import State
 
 _TEXT = """

@@ -33,22 +33,27 @@ _SECTIONS = (
 _IGNORED_OF_API = ("AccessLogSettings", "Description", "FailOnWarnings", "Name", "PropagateTags", "Tags")
 
 
-def read_deployment(path: Path, parameters: Mapping[str, str], site: Site) -> Deployment:
+def read_deployment(
+    path: Path, parameters: Mapping[str, str], site: Site, defaults: Mapping[str, str] | None = None
+) -> Deployment:
     """What the template at ``path`` deploys with these parameters, as SAM and CloudFormation would have it.
 
+    ``defaults`` are values of parameters where there are such parameters and they are not given.
     Only what is needed is resolved, so a parameter without a default may be missing if nothing here needs it.
     Raises ``TemplateError``, with the line, for everything that is wrong, and for whatever is not supported.
     """
     try:
-        return _read(path, parameters, site)
+        return _read(path, parameters, site, defaults or {})
     except Wrong as wrong:
         raise TemplateError(f"{path}:{wrong.line}: {wrong}") from None
 
 
-def _read(path: Path, given: Mapping[str, str], site: Site) -> Deployment:
+def _read(path: Path, given: Mapping[str, str], site: Site, defaults: Mapping[str, str]) -> Deployment:
     sections = read_document(path).mapping("a template")
     _check_sections(sections)
-    parameters = Parameters(sections.get("Parameters"), given)
+    declared = sections["Parameters"].mapping("Parameters") if "Parameters" in sections else {}
+    known = {name: value for name, value in defaults.items() if name in declared}
+    parameters = Parameters(sections.get("Parameters"), {**known, **given})
     scope = ParameterScope(parameters, sections.get("Mappings"), site)
     conditions = Conditions(sections.get("Conditions"), Intrinsics(scope))
     check_rules(sections.get("Rules"), conditions)
