@@ -64,7 +64,7 @@ def outpost_process(
         *("--api-port", "0", "--invoke-port", "0", "--aws-port", "0"),
         *options,
     ]
-    return process(state, "outpost", command, {})
+    return python_process(state, "outpost", command, {})
 
 
 def hub_process(state: State, ports: Ports, config: Path = HUB_CONFIG, env: Mapping[str, str] | None = None) -> Process:
@@ -80,10 +80,10 @@ def hub_process(state: State, ports: Ports, config: Path = HUB_CONFIG, env: Mapp
         "DEMO_HUB_PORT": str(ports.hub),
         "DEMO_PROXY_PORT": str(ports.proxy),
     }
-    return process(state, "hub", ["-m", "jupyterhub", "-f", str(config)], settings | dict(env or {}))
+    return python_process(state, "hub", ["-m", "jupyterhub", "-f", str(config)], settings | dict(env or {}))
 
 
-def process(state: State, name: str, command: list[str], settings: dict[str, str]) -> Process:
+def python_process(state: State, name: str, command: list[str], settings: dict[str, str]) -> Process:
     """A Python process that works in the state folder."""
     env = clean_environment(state.mark, commands=Path(sys.executable).parent) | settings
     return Process(name, [sys.executable, *command], env, folder=state.folder, log=state.logs / f"{name}.log")
