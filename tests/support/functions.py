@@ -31,6 +31,7 @@ KEYS = {"aws_access_key_id": "test", "aws_secret_access_key": "test"}
 _TIMEOUTS = {"api": 120.0, "worker": 300.0, "expire": 60.0, "recover": 60.0, "tunnels": 60.0, "migrate": 60.0}
 _PREPARED = {"api": 2, "worker": 1}
 _FUNCTIONS = ("api", "worker", "expire", "recover", "tunnels")
+_SCHEDULED = ("expire", "recover", "tunnels")
 _INIT_SECONDS = 60.0
 """More than Lambda gives, because this machine does much else at the same time."""
 
@@ -154,8 +155,9 @@ class OutpostFunctions(OutpostProcess):
             f"handlers.aws.{name}",
             {**self.env, **env},
             timeout=_TIMEOUTS[name],
+            concurrency=1 if name in _SCHEDULED else 10,
             retry_attempts=0,
-            max_event_age_seconds=60,
+            max_event_age_seconds=0,  # a tick is left out while the last one is under way
             init_seconds=_INIT_SECONDS,
             log=self.log,
             fork_server=self._fork_server,
