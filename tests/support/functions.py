@@ -135,6 +135,11 @@ class OutpostFunctions(OutpostProcess):
             part.start()
         self.open_queue()
 
+    def redeploy(self, name: str, **env: str) -> None:
+        """Replace a function; what invokes it has to be stopped before."""
+        self.functions[name].close()
+        self.functions[name] = self._function(name, env)
+
     def open_queue(self) -> None:
         """Let messages reach the worker."""
         self._queue = QueueMapping(self.sqs, self.queue_url, self.functions["worker"])
