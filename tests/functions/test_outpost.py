@@ -140,6 +140,7 @@ def worker_ends(outpost: OutpostFunctions) -> list[tuple[str, str]]:
     return [(each.status, each.error_type) for each in outpost.records if each.function == "worker"]
 
 
+WAITS_FOR_A_ROW = "SELECT 1 FROM pg_locks WHERE NOT granted AND locktype IN ('tuple', 'transactionid')"
 KILLED = ("error", "Runtime.ExitError")
 HANDLED = ("success", "")
 
@@ -150,29 +151,29 @@ def test_a_worker_that_dies_before_it_has_claimed_its_row_gets_the_message_again
     """GIVEN a worker that has a message and waits for the row WHEN it is killed THEN the next one starts the server."""
     outpost = make()
     outpost.start()
+    outpost.close_schedules()  # or recovery might be who starts it
     outpost.close_queue()
     with outpost.hub() as hub, locked_rows(outpost.env) as rows:
         hub.start("a", asynchronous=True)
         rows.run("BEGIN")
         rows.run("SELECT * FROM service FOR UPDATE")
         outpost.open_queue()
-        eventually(
-            lambda: rows.run("SELECT 1 FROM pg_locks WHERE NOT granted AND locktype IN ('tuple', 'transactionid')")
-        )
+        eventually(lambda: rows.run(WAITS_FOR_A_ROW))
         for pid in outpost.functions["worker"].pids:
             os.kill(pid, signal.SIGKILL)
         eventually(lambda: worker_ends(outpost) == [KILLED])
         rows.run("COMMIT")
         eventually(lambda: [s["status"] for s in hub.services()] == ["running"], SECONDS)
+        eventually(lambda: is_empty(outpost))
         assert worker_ends(outpost) == [KILLED, HANDLED]
         assert len(servers_in(outpost.folder)) == 1
-        eventually(lambda: is_empty(outpost))
 
 
 def test_a_worker_that_dies_when_its_server_runs_gets_the_message_again_and_starts_no_second_server(make: Make) -> None:
     """GIVEN a worker that is killed before its event's end WHEN the message comes again THEN the server is the same."""
     outpost = make()
     outpost.start(OUTPOST_FAULT="start:running")
+    outpost.close_schedules()
     with outpost.hub() as hub:
         hub.start("a", asynchronous=True)
         eventually(lambda: worker_ends(outpost) == [KILLED], SECONDS)

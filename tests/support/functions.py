@@ -135,6 +135,12 @@ class OutpostFunctions(OutpostProcess):
             part.start()
         self.open_queue()
 
+    def close_schedules(self) -> None:
+        """Nothing is done but what messages and requests ask for."""
+        for part in self._parts:
+            if isinstance(part, Schedule):
+                part.close()
+
     def redeploy(self, name: str, **env: str) -> None:
         """Replace a function; what invokes it has to be stopped before."""
         self.functions[name].close()
