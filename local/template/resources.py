@@ -209,7 +209,7 @@ class Resources(ParameterScope):
             return self.name(resource)
         if resource.type == HTTP_API:
             return self.api_id(name)
-        raise Wrong(line, f"Ref {name}: a {resource.type} is not made on this machine and has no name")
+        raise Wrong(line, f"Ref {name}: nothing of type {resource.type} is made on this machine, so it has no value")
 
     def attribute(self, name: str, attribute: str, line: int) -> str:
         """Of a resource."""
