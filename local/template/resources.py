@@ -223,9 +223,7 @@ class Resources(ParameterScope):
             known = {"Arn": lambda function: self._site.arn("lambda", f"function:{self.name(function)}")}
         if attribute not in known:
             right = f", but {', '.join(known)}" if known else ""
-            raise Wrong(
-                line, f"Fn::GetAtt: {attribute} of {name} ({resource.type}) is not known on this machine{right}"
-            )
+            raise Wrong(line, f"Fn::GetAtt: {name} ({resource.type}) has no {attribute} on this machine{right}")
         value: str = known[attribute](resource)
         return value
 
