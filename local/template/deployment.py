@@ -24,9 +24,14 @@ class Site:
     account: str = "123456789012"
     stack_name: str = "outpost"
 
+    @property
+    def partition(self) -> str:
+        """The part of AWS that the region is in."""
+        return next((f"aws-{part}" for part in ("cn", "us-gov") if self.region.startswith(f"{part}-")), "aws")
+
     def arn(self, service: str, resource: str) -> str:
         """The Amazon Resource Name of something here."""
-        return f"arn:aws:{service}:{self.region}:{self.account}:{resource}"
+        return f"arn:{self.partition}:{service}:{self.region}:{self.account}:{resource}"
 
 
 @dataclass(frozen=True)
