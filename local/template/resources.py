@@ -209,7 +209,7 @@ class Resources(ParameterScope):
             return self.name(resource)
         if resource.type == HTTP_API:
             return self.api_id(name)
-        raise Wrong(line, f"Ref {name}: a {resource.type} is not made on this machine and has no name")
+        raise Wrong(line, f"Ref {name}: nothing of type {resource.type} is made on this machine, so it has no value")
 
     def attribute(self, name: str, attribute: str, line: int) -> str:
         """Of a resource."""
@@ -223,9 +223,7 @@ class Resources(ParameterScope):
             known = {"Arn": lambda function: self._site.arn("lambda", f"function:{self.name(function)}")}
         if attribute not in known:
             right = f", but {', '.join(known)}" if known else ""
-            raise Wrong(
-                line, f"Fn::GetAtt: {attribute} of {name} ({resource.type}) is not known on this machine{right}"
-            )
+            raise Wrong(line, f"Fn::GetAtt: {name} ({resource.type}) has no {attribute} on this machine{right}")
         value: str = known[attribute](resource)
         return value
 

@@ -15,6 +15,7 @@ from moto.server import ThreadedMotoServer
 from local.aws.fork_server import ForkServer
 from local.aws.function import Function
 from local.aws.instance import REGION, Definition
+from local.aws.records import Record
 from local.processes import HOST
 from tests.contract.conftest import Deploy as DeployOutpost
 from tests.contract.conftest import config, hub, other_hub
@@ -34,13 +35,19 @@ def deploy(tmp_path: Path) -> Iterator[Deploy]:
     deployed: list[Function] = []
 
     def new(name: str, definition: dict[str, Any] | None = None, **options: Any) -> Function:
-        made: dict[str, Any] = {"log": tmp_path / "log", "init_seconds": 60, **(definition or {})}
-        deployed.append(Function(Definition(name, f"tests.functions.{name}", **made), **options))
+        made: dict[str, Any] = {"name": name, "log": tmp_path / "log", "init_seconds": 60, **(definition or {})}
+        deployed.append(Function(Definition(handler=f"tests.functions.{name}", **made), **options))
         return deployed[-1]
 
     yield new
     for function in deployed:
         function.close()
+
+
+@pytest.fixture
+def records() -> list[Record]:
+    """For an observer: ``deploy(NAME, observer=records.append)``."""
+    return []
 
 
 @pytest.fixture(scope="session")

@@ -31,6 +31,7 @@ KEYS = {"aws_access_key_id": "test", "aws_secret_access_key": "test"}
 _TIMEOUTS = {"api": 120.0, "worker": 300.0, "expire": 60.0, "recover": 60.0, "tunnels": 60.0, "migrate": 60.0}
 _PREPARED = {"api": 2, "worker": 1}
 _FUNCTIONS = ("api", "worker", "expire", "recover", "tunnels")
+_SCHEDULED = ("expire", "recover", "tunnels")
 _INIT_SECONDS = 60.0
 """More than Lambda gives, because this machine does much else at the same time."""
 
@@ -134,6 +135,17 @@ class OutpostFunctions(OutpostProcess):
             part.start()
         self.open_queue()
 
+    def close_schedules(self) -> None:
+        """Nothing is done but what messages and requests ask for."""
+        for part in self._parts:
+            if isinstance(part, Schedule):
+                part.close()
+
+    def redeploy(self, name: str, **env: str) -> None:
+        """Replace a function; what invokes it has to be stopped before."""
+        self.functions[name].close()
+        self.functions[name] = self._function(name, env)
+
     def open_queue(self) -> None:
         """Let messages reach the worker."""
         self._queue = QueueMapping(self.sqs, self.queue_url, self.functions["worker"])
@@ -154,8 +166,9 @@ class OutpostFunctions(OutpostProcess):
             f"handlers.aws.{name}",
             {**self.env, **env},
             timeout=_TIMEOUTS[name],
+            concurrency=1 if name in _SCHEDULED else 10,
             retry_attempts=0,
-            max_event_age_seconds=60,
+            max_event_age_seconds=0,  # a tick is left out while the last one is under way
             init_seconds=_INIT_SECONDS,
             log=self.log,
             fork_server=self._fork_server,
