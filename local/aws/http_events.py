@@ -152,7 +152,12 @@ def alb_answer(result: Any) -> HttpAnswer:
 
 
 def _forwarded(request: HttpRequest) -> dict[str, str]:
-    return {"x-forwarded-for": request.source_ip, "x-forwarded-proto": "https", "x-forwarded-port": "443"}
+    return {
+        "x-forwarded-for": request.source_ip,
+        "x-forwarded-proto": "https",
+        "x-forwarded-port": "443",
+        "x-amzn-trace-id": f"Root=1-{int(time.time()):08x}-{uuid.uuid4().hex[:24]}",
+    }
 
 
 def _encoded(request: HttpRequest) -> tuple[str, bool]:

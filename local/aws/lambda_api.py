@@ -148,6 +148,8 @@ def _tail(function: Function, invoked: Invoked) -> bytes:
     record = invoked.record
     first = f"START RequestId: {record.request_id} Version: {_LATEST}\n".encode()
     last = f"END RequestId: {record.request_id}\n{record.report()}\n".encode()
+    if record.error_type.startswith(("Runtime.", "Sandbox.")):  # what the function could not write itself
+        last += f"{record.error_message}\n{record.error_type}\n".encode()
     if written and not written.endswith(b"\n"):
         written += b"\n"
     return (first + written + last)[-_TAIL_BYTES:]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -95,12 +96,11 @@ class QueueMapping:
         """The messages of one event; none when the queue has been empty for a while."""
         messages = self._receive(_WAIT_SECONDS)
         closes = time.monotonic() + self._window_seconds
-        while messages and not self._ending.is_set() and not self._is_full(messages):
+        while messages and not self._is_full(messages) and not self._ending.is_set():
             left = closes - time.monotonic()
-            more = self._receive(min(_WAIT_SECONDS, max(0, round(left))), self._batch_size - len(messages))
-            messages += more
-            if left <= 0 and not more:
+            if left <= 0:
                 break
+            messages += self._receive(min(_WAIT_SECONDS, math.ceil(left)), self._batch_size - len(messages))
         return messages
 
     def _is_full(self, messages: list[Message]) -> bool:

@@ -74,6 +74,7 @@ def test_a_request_is_an_event_of_format_2(deploy: Deploy, serve: Serve, kind: K
     assert event["rawQueryString"] == "x=%2F&x=2&y="
     assert event["queryStringParameters"] == {"x": "/,2", "y": ""}
     assert event["headers"]["x-many"] == "1,2"
+    assert event["headers"]["x-amzn-trace-id"].startswith("Root=1-")
     assert event["cookies"] == ["a=1", "b=2"]
     assert "cookie" not in event["headers"]
     assert (event["body"], event["isBase64Encoded"]) == ('{"ü": 1}', False)

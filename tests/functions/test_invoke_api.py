@@ -104,6 +104,10 @@ def test_the_end_of_the_log_comes_along_when_it_is_asked_for(serve: Serve, deplo
     called = client.invoke(FunctionName="bad", Payload=b'{"do": "print", "text": "short"}', LogType="Tail")
     lines = base64.b64decode(called["LogResult"]).decode().splitlines()
     assert [line.split()[0] for line in lines] == ["START", "short", "END", "REPORT"]
+    called = client.invoke(FunctionName="bad", Payload=b'{"do": "exit"}', LogType="Tail")
+    assert (
+        base64.b64decode(called["LogResult"]).decode().endswith("exited with error: exit status 3\nRuntime.ExitError\n")
+    )
     assert "LogResult" not in client.invoke(FunctionName="bad", Payload=b'{"do": "nothing"}')
 
 
