@@ -80,16 +80,16 @@ class FunctionReader:
     def read(self) -> dict[str, FunctionResource]:
         """All functions, in their order."""
         functions: dict[str, FunctionResource] = {}
-        routes: dict[tuple[str, str], str] = {}
+        routes: dict[tuple[str, str], HttpRoute] = {}
         for logical_id, resource in self._resources.of_type(FUNCTION).items():
             function = self._function(resource)
             properties = self._resources.properties(resource)
             if same := next((other for other in functions.values() if other.name == function.name), None):
                 raise properties.wrong("FunctionName", f"is {function.name!r}, as that of {same.logical_id}")
             for route in function.http_routes:
-                other = routes.setdefault((route.api, route.key), route.place)
-                if other != route.place:
-                    raise properties.wrong("Events", f"has the route {route.key}, as has {other}")
+                other = routes.setdefault((route.api, route.key), route)
+                if other is not route:
+                    raise properties.wrong("Events", f"has the route {route.key}, as has {other.place}")
             functions[logical_id] = function
         return functions
 

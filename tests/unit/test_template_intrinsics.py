@@ -206,6 +206,21 @@ def test_an_api_keeps_its_id_and_functions_that_it_does_not_call_may_know_it(tmp
         read_deployment(path, {}, Site())
 
 
+def test_a_queue_may_be_named_after_one_that_needs_a_third(tmp_path: Path) -> None:
+    """GIVEN A -> dead letters, and B named after A THEN that is no circle."""
+    policy = "{RedrivePolicy: {deadLetterTargetArn: !GetAtt Dead.Arn, maxReceiveCount: 1}}"
+    path = tmp_path / "template.yaml"
+    path.write_text(
+        resources(
+            resource("A", "AWS::SQS::Queue", policy),
+            resource("B", "AWS::SQS::Queue", "QueueName: !Sub '${A.QueueName}-more'"),
+            "Dead: {Type: AWS::SQS::Queue}",
+        )
+    )
+    queues = read_deployment(path, {}, Site()).queues
+    assert (queues["A"].dead_letter_queue, queues["B"].name) == ("Dead", "outpost-A-more")
+
+
 def test_what_our_template_grows_is_there_at_once(tmp_path: Path) -> None:
     """GIVEN our template WHEN a function, a queue, a schedule and a parameter are added THEN all are deployed."""
     ours = (ROOT / "template.yaml").read_text()

@@ -112,7 +112,7 @@ EVENTS = {
     "an authorizer": (event("HttpApi", "Auth: {Authorizer: NONE}  # <-"), "Auth is not supported"),
     "a long wait": (event("HttpApi", "TimeoutInMillis: 30001  # <-"), "from 50 to 30000"),
     "a route twice": (
-        function("Events:  # <-", "  A: {Type: HttpApi}", "  B: {Type: HttpApi}"),
+        function("Events: {A: {Type: HttpApi}, B: {Type: HttpApi}}  # <-"),
         "Run: Events has the route $default, as has ",
     ),
     "no schedule": (function("Events:", "  It: {Type: Schedule}  # <-"), "Run: It.Schedule must be set"),
