@@ -54,6 +54,11 @@ class Process:
             )
 
     @property
+    def pid(self) -> int | None:
+        """Its id; None before it was started."""
+        return self._popen.pid if self._popen else None
+
+    @property
     def exit_code(self) -> int | None:
         """None while it runs, and before it was started."""
         return self._popen.poll() if self._popen else None

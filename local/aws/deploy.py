@@ -60,15 +60,19 @@ def queue_mapping(source: QueueSource, sqs: Any, queue_url: str, function: Funct
     )
 
 
-def schedule(source: ScheduleSource, events: AsyncEvents) -> Schedule:
-    """A function's schedule. Raises ``TemplateError`` for an expression or a time zone that is none."""
+def expression(source: ScheduleSource) -> cron.Expression:
+    """When it is due. Raises ``TemplateError`` for an expression or a time zone that is none."""
     try:
-        expression = cron.parse(source.expression, ZoneInfo(source.timezone))
+        return cron.parse(source.expression, ZoneInfo(source.timezone))
     except (ValueError, KeyError, OSError) as error:
         raise TemplateError(f"{source.place}: {error}") from error
+
+
+def schedule(source: ScheduleSource, events: AsyncEvents) -> Schedule:
+    """A function's schedule. Raises ``TemplateError`` as ``expression``."""
     return Schedule(
         source.logical_id,
-        expression,
+        expression(source),
         events,
         arn=source.arn,
         payload=None if source.input is None else source.input.encode(),

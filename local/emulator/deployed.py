@@ -58,6 +58,11 @@ class Manner:
         )
 
 
+def waited_for(deployment: Deployment) -> list[FunctionResource]:
+    """The functions behind a URL or an API."""
+    return [resource for resource in deployment.functions.values() if resource.has_url or resource.http_routes]
+
+
 class Deployed:
     """Runs one deployment after the other. What is the same in the next one goes on."""
 
@@ -98,7 +103,7 @@ class Deployed:
 
     def initialise(self, deployment: Deployment) -> dict[str, Answer]:
         """Bring up an instance of each function that people wait for; those that fail, with their errors."""
-        names = [name for name, resource in deployment.functions.items() if resource.has_url or resource.http_routes]
+        names = [resource.logical_id for resource in waited_for(deployment)]
         with ThreadPoolExecutor() as pool:
             answers = pool.map(Function.initialise, [self.functions[name] for name in names])
             return {name: answer for name, answer in zip(names, answers, strict=True) if answer is not None}

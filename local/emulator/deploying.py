@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+
+from botocore.exceptions import BotoCoreError, ClientError
 
 from local.aws.function import Function
 from local.aws.runtime_api import Answer
 from local.emulator.account import Account
-from local.emulator.deployed import Deployed, Manner
+from local.emulator.checks import check_handlers, check_schedules
+from local.emulator.deployed import Deployed, Manner, waited_for
 from local.emulator.environment import SECRET_NAME, Environment, parameter_defaults
 from local.emulator.errors import EmulatorError
-from local.emulator.handlers import check_handlers
 from local.emulator.options import Options
-from local.template import Deployment, TemplateError, read_deployment
+from local.template import Deployment, FunctionResource, TemplateError, read_deployment
 
 MIGRATE = "MigrateFunction"
 """The function that is invoked before a deployment is used; a template need not have it."""
@@ -36,6 +39,7 @@ class Deployer:
                 self._account.site,
                 defaults=parameter_defaults(self._options),
             )
+            check_schedules(deployment)
         except TemplateError as error:
             raise EmulatorError(str(error)) from None
         self._environment.check(deployment)
@@ -50,37 +54,39 @@ class Deployer:
             coming_up = pool.submit(deployed.initialise, deployment)
             self._migrate(deployment)
             failed = coming_up.result()
-        self._insist(deployed, failed)
+        for logical_id, answer in failed.items():
+            raise EmulatorError(_failure(logical_id, answer, deployed.functions[logical_id]))
         deployed.invoke_by_events(deployment)
 
     def replace(self, deployment: Deployment, deployed: Deployed) -> None:
-        """Run it instead of what runs, as soon as the database is as it needs it. Raises ``EmulatorError``."""
+        """Run it instead of what runs. Raises ``EmulatorError`` when that would not work, and what runs goes on."""
         self._configure(deployment)
         self._migrate(deployment)
+        for resource in waited_for(deployment):
+            self._try(resource, Function.initialise)
         deployed.deploy_functions(deployment)
         deployed.invoke_by_events(deployment)
-        self._insist(deployed, deployed.initialise(deployment))
 
     def _configure(self, deployment: Deployment) -> None:
-        self._account.put_secret(SECRET_NAME, self._environment.secret())
-        self._account.put_queues(deployment)
+        try:
+            self._account.put_secret(SECRET_NAME, self._environment.secret())
+            self._account.put_queues(deployment)
+        except (BotoCoreError, ClientError) as error:
+            raise EmulatorError(" ".join(str(error).split())) from None
 
     def _migrate(self, deployment: Deployment) -> None:
-        resource = deployment.functions.get(MIGRATE)
-        if resource is None:
-            return
+        if MIGRATE in deployment.functions:
+            self._try(deployment.functions[MIGRATE], lambda function: function.invoke({}))
+
+    def _try(self, resource: FunctionResource, what: Callable[[Function], Answer | None]) -> None:
+        """With a function of its own."""
         function = self._manner.function(resource)
         try:
-            answer = function.invoke({})
+            answer = what(function)
         finally:
             function.close()
-        if answer.error:
-            raise EmulatorError(_failure(MIGRATE, answer, function))
-
-    @staticmethod
-    def _insist(deployed: Deployed, failed: dict[str, Answer]) -> None:
-        for logical_id, answer in failed.items():
-            raise EmulatorError(_failure(logical_id, answer, deployed.functions[logical_id]))
+        if answer and answer.error:
+            raise EmulatorError(_failure(resource.logical_id, answer, function))
 
 
 def _failure(logical_id: str, answer: Answer, function: Function) -> str:

@@ -20,7 +20,7 @@ from local.emulator.options import Options
 from local.emulator.ports import listen
 from local.emulator.report import Report
 from local.emulator.running import Running, forget
-from local.emulator.watch import Watch, watched
+from local.emulator.watch import Watch, forget_compiled, watched
 from local.state import State
 from local.template import Deployment
 
@@ -79,6 +79,7 @@ class Emulator:
             while not self._asked_to_end.wait(_LOOK_SECONDS):
                 if watch and (changed := watch.changed()):
                     self._report.say(f"Changed: {', '.join(changed)}")
+                    forget_compiled(changed)
                     watch = self._reload(deployer, deployed) or watch
             self._wind_down(deployed)
         return 0

@@ -74,12 +74,12 @@ def _facts(record: Record) -> dict[str, Any]:
 
 
 def _line(record: Record) -> str:
-    """Such as ``ApiFunction   warm   12 ms  200  GET /services``."""
+    """Such as ``ApiFunction      warm      12 ms  200  GET /services``."""
     warmth = "    " if record.status == "throttled" else "cold" if record.cold else "warm"
     outcome = str(record.http_status) if record.http_status else "ok" if record.status == "success" else ""
     failed = "" if record.status == "success" else record.status
     parts = [
-        f"{record.function:{_FUNCTION_WIDTH}} {warmth} {record.duration_ms:7.0f} ms {outcome:>3}",
+        f"{record.function:{_FUNCTION_WIDTH}} {warmth} {record.duration_ms:7.0f} ms  {outcome:>3}",
         record.source.what or record.source.kind,
         failed and f"{failed}: {record.error_type} {_first_line(record.error_message)}".rstrip(": "),
     ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator
+from importlib.util import cache_from_source
 from pathlib import Path
 
 from local.template import Deployment
@@ -43,6 +44,13 @@ class Watch:
 
     def _look(self) -> Seen:
         return dict(_files(self._paths))
+
+
+def forget_compiled(paths: Iterable[str]) -> None:
+    """Python would take a module for unchanged that was changed twice in one second, and has the same size."""
+    for path in paths:
+        if path.endswith(".py"):
+            Path(cache_from_source(path)).unlink(missing_ok=True)
 
 
 def _files(paths: Iterable[str]) -> Iterator[tuple[str, tuple[int, int]]]:

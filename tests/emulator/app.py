@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from pathlib import Path
 from typing import Any
 
 VERSION = 1
@@ -11,6 +12,8 @@ VERSION = 1
 
 def greet(event: Any, context: Any) -> Any:
     """Over HTTP; or with what an event asks for."""
+    if "note" in event:
+        Path(event["note"]).touch()
     if "sleep" in event:
         time.sleep(event["sleep"])
     if "fail" in event:

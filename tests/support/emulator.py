@@ -28,11 +28,26 @@ class Emulator:
         self.state = folder / "state"
         self.mark = str(self.state.resolve())
         self._arguments = ["--template", str(template), "--state", str(self.state)]
-        command = [sys.executable, "-m", "local", "--json", *FREE_PORTS, *self._arguments, *options]
-        # Its own mark would have it taken for one of its own processes.
-        self._env = clean_environment("", commands=Path(sys.executable).parent)
-        self.process = Process("emulator", command, self._env, folder, folder / "emulator.log")
+        self._options = options
+        self._folder = folder
+        self.process = self._process("--json")
         self.facts: dict[str, Any] = {}
+
+    @property
+    def pid(self) -> int:
+        """The process's id."""
+        assert self.process.pid is not None
+        return self.process.pid
+
+    def for_people(self) -> Process:
+        """The same, not started, which writes for people."""
+        return self._process()
+
+    def _process(self, *output: str) -> Process:
+        command = [sys.executable, "-m", "local", *output, *FREE_PORTS, *self._arguments, *self._options]
+        # With the mark it would be taken for one of its own processes.
+        env = clean_environment("", commands=Path(sys.executable).parent)
+        return Process("emulator", command, env, self._folder, self._folder / "emulator.log")
 
     def start(self) -> Emulator:
         """Start it, and wait until it is ready."""
@@ -79,8 +94,12 @@ class Emulator:
         """``--tick``."""
         return run(*self._arguments, "--tick", function)
 
-    def processes(self) -> list[psutil.Process]:
-        """The functions' instances, and the servers that they have started."""
+    def instances(self) -> list[psutil.Process]:
+        """The functions' instances, and with ``--cold`` the process that forks them."""
+        return psutil.Process(self.pid).children(recursive=True)
+
+    def servers(self) -> list[psutil.Process]:
+        """Everything else that runs for it, once it has ended."""
         return marked(self.mark)
 
 

@@ -1,16 +1,24 @@
-"""Handlers looked up in their source, before anything is started."""
+"""What can be found out of a deployment before anything is started."""
 
 from __future__ import annotations
 
 import ast
 from pathlib import Path
 
+from local.aws import deploy
 from local.emulator.errors import EmulatorError
 from local.template import Deployment, FunctionResource
 
 
+def check_schedules(deployment: Deployment) -> None:
+    """Raises ``TemplateError`` for one that is never due."""
+    for function in deployment.functions.values():
+        for schedule in function.schedules:
+            deploy.expression(schedule)
+
+
 def check_handlers(deployment: Deployment) -> None:
-    """Raises ``EmulatorError`` for a handler that is not in the code."""
+    """By their source. Raises ``EmulatorError`` for a handler that is not in the code."""
     for function in deployment.functions.values():
         what = f"{function.place}: {function.logical_id}: Handler: {function.handler!r} cannot be imported"
         module, _, name = function.handler.rpartition(".")
