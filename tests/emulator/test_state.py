@@ -86,7 +86,8 @@ def test_a_start_whose_message_is_lost_with_the_emulator_is_carried_on_by_the_ne
 def test_a_killed_emulator_leaves_no_instance_and_the_next_one_works(app: Path, emulator: Start, option: str) -> None:
     running = emulator(app, *filter(None, [option])).start()
     with ThreadPoolExecutor(1) as pool:
-        pool.submit(running.invoke, "Greeter", {"sleep": 2})
+        pool.submit(running.invoke, "Greeter", {"sleep": 2, "note": str(app.with_name("note"))})
+        eventually(app.with_name("note").exists, what="the event is under way")
         running.invoke("Worker", {"Records": []})
         children = running.instances()
         assert len(children) >= 2
@@ -99,8 +100,8 @@ def test_a_killed_emulator_leaves_no_instance_and_the_next_one_works(app: Path, 
 def test_events_under_way_are_ended_before_the_emulator_ends(app: Path, emulator: Start) -> None:
     running = emulator(app).start()
     with ThreadPoolExecutor(1) as pool:
-        slow = pool.submit(running.invoke, "Greeter", {"sleep": 2})
-        eventually(lambda: running.instances()[0].status() != psutil.STATUS_STOPPED, what="the event is under way")
+        slow = pool.submit(running.invoke, "Greeter", {"sleep": 2, "note": str(app.with_name("note"))})
+        eventually(app.with_name("note").exists, what="the event is under way")
         assert running.stop() == 0
         assert slow.result()["greeting"] == "Hello"
     assert running.servers() == []
@@ -109,8 +110,8 @@ def test_events_under_way_are_ended_before_the_emulator_ends(app: Path, emulator
 def test_asked_a_second_time_the_emulator_ends_at_once(app: Path, emulator: Start) -> None:
     running = emulator(app).start()
     with ThreadPoolExecutor(1) as pool:
-        slow = pool.submit(running.invoke, "Greeter", {"sleep": 19})
-        eventually(lambda: running.instances()[0].status() != psutil.STATUS_STOPPED, what="the event is under way")
+        slow = pool.submit(running.invoke, "Greeter", {"sleep": 19, "note": str(app.with_name("note"))})
+        eventually(app.with_name("note").exists, what="the event is under way")
         running.process.signal(signal.SIGTERM)
         eventually(lambda: [each for each in running.events("message") if "under way" in each["text"]])
         assert running.stop() == 0
