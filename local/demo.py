@@ -1,4 +1,4 @@
-"""Outpost and a JupyterHub that uses it, on this machine until Ctrl-C: ``python -m local.demo``."""
+"""Outpost as functions and a JupyterHub that uses it, on this machine until Ctrl-C: ``python -m local.demo``."""
 
 from __future__ import annotations
 

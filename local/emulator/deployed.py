@@ -98,6 +98,7 @@ class Deployed:
                 function.redeploy(self._manner.definition(resource))
             else:
                 function = self.functions[logical_id] = self._manner.function(resource)
+                function.definition.log.unlink(missing_ok=True)  # of another day
                 self._events[resource.name] = AsyncEvents(function)
             self._names[resource.name] = function
 

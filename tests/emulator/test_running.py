@@ -13,6 +13,8 @@ import pytest
 from local.emulator.account import KEYS
 from tests.emulator.conftest import Start
 from tests.support.emulator import Emulator
+from tests.support.outpost import ROOT
+from tests.support.postgresql import Cluster
 from tests.support.waiting import eventually
 
 
@@ -78,6 +80,17 @@ def test_parameters_of_ssm_and_objects_of_s3_are_kept(running: Emulator) -> None
     s3.create_bucket(Bucket="bucket", CreateBucketConfiguration={"LocationConstraint": "eu-central-1"})
     s3.put_object(Bucket="bucket", Key="key", Body=b"text")
     assert s3.get_object(Bucket="bucket", Key="key")["Body"].read() == b"text"
+
+
+@pytest.mark.postgresql
+def test_parameters_choose_a_postgresql_server(emulator: Start, cluster: Cluster) -> None:
+    env = cluster.create_database("emulator")
+    names = {"SqlHost": "SQL_HOST", "SqlPort": "SQL_PORT", "SqlDatabase": "SQL_DATABASE", "SqlUser": "SQL_USER"}
+    parameters = [f"{name}={env[variable]}" for name, variable in names.items()] + ["SqlSslMode=disable"]
+    options = [part for parameter in parameters for part in ("--parameter", parameter)]
+    running = emulator(ROOT / "template.yaml", *options).start()
+    assert running.invoke("MigrateFunction", {"dry_run": True}) == {"schema": "current"}
+    assert not list(running.state.glob("*outpost.sqlite*"))
 
 
 @pytest.mark.parametrize("cold", [False, True], ids=["warm", "cold"])
