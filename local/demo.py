@@ -31,7 +31,7 @@ _WELCOME = """
   user       {user} (any name will do)
   password   {password}
 
-  Outpost    {outpost}, its API at /docs
+  Outpost    {outpost}, the functions of template.yaml; its API at /docs
   settings   {hub_config}
              {outpost_config}
   state      {state}  databases, passwords, home folders

@@ -82,6 +82,15 @@ def test_parameters_of_ssm_and_objects_of_s3_are_kept(running: Emulator) -> None
     assert s3.get_object(Bucket="bucket", Key="key")["Body"].read() == b"text"
 
 
+def test_nobodys_own_configuration_of_aws_is_used(
+    tmp_path: Path, app: Path, emulator: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / ".aws").mkdir()
+    (tmp_path / ".aws" / "config").write_text("[default]\nendpoint_url = http://127.0.0.1:1\nthis is no configuration")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert emulator(app).start().invoke("Greeter")["greeting"] == "Hello"
+
+
 @pytest.mark.postgresql
 def test_parameters_choose_a_postgresql_server(emulator: Start, cluster: Cluster) -> None:
     env = cluster.create_database("emulator")
