@@ -19,7 +19,7 @@ from local.aws.queue_mapping import QueueMapping
 from local.aws.runtime_api import Answer
 from local.aws.schedule import Schedule
 from local.aws.template import Template
-from tests.support.outpost import OutpostProcess
+from tests.support.outpost import NO_TLS, OutpostProcess
 from tests.support.waiting import eventually
 
 KEYS = {"aws_access_key_id": "test", "aws_secret_access_key": "test"}
@@ -156,7 +156,7 @@ class OutpostFunctions(OutpostProcess):
         eventually(self._answers, 60, "Outpost answers")
 
     def _answers(self) -> bool:
-        return httpx.get(f"{self.url}/ping", timeout=60).is_success
+        return httpx.get(f"{self.url}/ping", timeout=60, verify=NO_TLS).is_success
 
     def has_ended(self) -> bool:
         """Do no events come?"""

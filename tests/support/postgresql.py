@@ -17,6 +17,9 @@ import pytest
 REQUIRED = os.environ.get("OUTPOST_REQUIRE_POSTGRESQL") == "1"
 """Set where a missing PostgreSQL is a failure: in the project's own checks."""
 
+_WORKERS = 16
+"""Each of so many workers has ports of its own."""
+
 
 def programs() -> Path | None:
     """The folder of ``initdb`` and ``postgres``, or None where there is no server."""
@@ -34,9 +37,10 @@ def require() -> None:
 
 
 def free_port() -> int:
-    """A port nobody listens on, and that the system does not give to outgoing connections meanwhile."""
+    """A port nobody listens on, and that meanwhile neither the system gives away nor another worker of pytest."""
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
     while True:
-        port = random.randrange(15_000, 32_000)
+        port = random.randrange(15_000 + worker % _WORKERS, 32_000, _WORKERS)
         with socket.socket() as probe, contextlib.suppress(OSError):
             probe.bind(("127.0.0.1", port))
             return port
