@@ -75,6 +75,7 @@ class OutpostFunctions(OutpostProcess):
         """
         super().__init__(folder, config, env)
         self.cold = cold
+        self.keeps_last_good = not cold
         self._template = template
         self._kind = kind
         self.sqs: Any = boto3.client("sqs", endpoint_url=aws, region_name=REGION, **KEYS)

@@ -65,6 +65,9 @@ class OutpostProcess:
         assert self._process is not None
         return self._process.pid
 
+    keeps_last_good = True
+    """Does what was read stay in force when the file is broken then? A process that begins later has read nothing."""
+
     debug_line = "[D "
     """What a log line of level DEBUG holds."""
 
@@ -83,7 +86,7 @@ class OutpostProcess:
 
     def wait(self) -> None:
         """Wait until it answers."""
-        eventually(self._answers, 30, "Outpost answers")
+        eventually(self._answers, 60, "Outpost answers")
 
     def launch(self, **env: str) -> None:
         """Start it without waiting."""
