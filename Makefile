@@ -27,11 +27,16 @@ $(VENV)/.dev: $(VENV)/.pip pyproject.toml constraints.txt
 demo: $(VENV)/.demo  ## Outpost and a JupyterHub that uses it, on this machine
 	@exec $(BIN)/python -m local.demo
 
+# Workers have servers of their own. One more than cores, because tests wait too; WORKERS=0 is one process for all.
+WORKERS ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
+IN_PARALLEL = --numprocesses $(WORKERS) --maxprocesses 8 --dist worksteal
+
 test: $(VENV)/.dev  ## everything that needs no Docker, Go or Node
-	$(BIN)/python -m pytest -m "not slow and not sam"
+	$(BIN)/python -m pytest $(IN_PARALLEL) -m "not slow and not sam"
 
 slow: $(VENV)/.dev  ## crashes and races of real processes
-	$(BIN)/python -m pytest -m slow
+	$(BIN)/python -m pytest $(IN_PARALLEL) -m "slow and not alone"
+	$(BIN)/python -m pytest -m "slow and alone"
 
 sam: $(VENV)/.dev  ## functions as they are packaged, in Docker; .ci/sam brings what this needs
 	$(BIN)/python -m pytest -m sam

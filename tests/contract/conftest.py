@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Protocol
 
 import pytest
 
 from tests.support.outpost import HubCalls, OutpostProcess, servers_in
+
+Configured = Callable[..., tuple[OutpostProcess, HubCalls]]
 
 CONFIG = """
 import sys
@@ -77,3 +79,20 @@ def other_hub(outpost: OutpostProcess) -> Iterator[HubCalls]:
         yield calls
         for service in calls.services():
             calls.stop(service["name"], service["start_id"])
+
+
+@pytest.fixture
+def configured(tmp_path: Path, deploy_outpost: Deploy) -> Iterator[Configured]:
+    """Start an Outpost with further lines in its configuration file."""
+    started: list[tuple[OutpostProcess, HubCalls]] = []
+
+    def start(more: str, **env: str) -> tuple[OutpostProcess, HubCalls]:
+        running = deploy_outpost(tmp_path, config(more), env)
+        started.append((running, running.hub()))
+        running.start()
+        return started[-1]
+
+    yield start
+    for running, calls in started:
+        calls.http.close()
+        running.close()

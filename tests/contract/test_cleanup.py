@@ -7,12 +7,10 @@ from typing import Any
 
 import pytest
 
-from tests.contract.test_config import Configured, configured
+from tests.contract.conftest import Configured
 from tests.support.outpost import HubCalls, OutpostProcess, servers_in
 from tests.support.recording_hub import RecordingHub
 from tests.support.waiting import eventually
-
-__all__ = ["configured"]
 
 NAMES = ["known", "forgotten", "young"]
 

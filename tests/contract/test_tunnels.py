@@ -6,13 +6,10 @@ from collections import Counter
 
 import pytest
 
-from tests.contract.conftest import config
-from tests.contract.test_config import Configured, configured
+from tests.contract.conftest import Configured, config
 from tests.support.outpost import OutpostProcess
 from tests.support.recording_hub import RecordingHub
 from tests.support.waiting import eventually
-
-__all__ = ["configured"]
 
 OFTEN = {"OUTPOST_TUNNELS_SLEEP_TIMER": "0.2", "OUTPOST_SSH_GENERATION": "1"}
 IDLE = 'c.JupyterHubOutpost.spawner_class = "tests.support.zoo.IdleSpawner"\n'

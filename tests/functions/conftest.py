@@ -18,12 +18,12 @@ from local.aws.instance import REGION, Definition
 from local.aws.records import Record
 from local.processes import HOST
 from tests.contract.conftest import Deploy as DeployOutpost
-from tests.contract.conftest import config, hub, other_hub
+from tests.contract.conftest import config, configured, hub, other_hub
 from tests.support.functions import KEYS, LIBRARIES, OutpostFunctions
 from tests.support.outpost import OutpostProcess
 from tests.support.postgresql import Cluster
 
-__all__ = ["hub", "other_hub"]
+__all__ = ["configured", "hub", "other_hub"]
 
 Deploy = Callable[..., Function]
 DeployFunctions = Callable[..., OutpostFunctions]

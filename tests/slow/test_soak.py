@@ -140,6 +140,7 @@ def havoc(crowd: Crowd, replicas: list[OutpostProcess], cluster: Cluster) -> Non
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 @pytest.mark.postgresql
 def test_a_crowd_outlives_kills_and_database_restarts(
     replicas: list[OutpostProcess], cluster: Cluster, capsys: pytest.CaptureFixture[str]

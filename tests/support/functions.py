@@ -23,7 +23,7 @@ from local.aws.queue_mapping import QueueMapping
 from local.aws.records import Record
 from local.aws.runtime_api import Answer
 from local.aws.schedule import Schedule
-from tests.support.outpost import OutpostProcess
+from tests.support.outpost import NO_TLS, OutpostProcess
 from tests.support.waiting import eventually
 
 KEYS = {"aws_access_key_id": "test", "aws_secret_access_key": "test"}
@@ -80,6 +80,7 @@ class OutpostFunctions(OutpostProcess):
         """
         super().__init__(folder, config, env)
         self.cold = cold
+        self.keeps_last_good = not cold
         self._fork_server = fork_server
         self._kind = kind
         self.sqs: Any = boto3.client("sqs", endpoint_url=aws, region_name=REGION, **KEYS)
@@ -180,7 +181,7 @@ class OutpostFunctions(OutpostProcess):
         eventually(self._answers, 60, "Outpost answers")
 
     def _answers(self) -> bool:
-        return httpx.get(f"{self.url}/ping", timeout=60).is_success
+        return httpx.get(f"{self.url}/ping", timeout=60, verify=NO_TLS).is_success
 
     def has_ended(self) -> bool:
         """Do no events come?"""

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import random
 import shutil
-import socket
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import cycle
 from pathlib import Path
 
 import pytest
 
+from local.processes import is_free
+
 REQUIRED = os.environ.get("OUTPOST_REQUIRE_POSTGRESQL") == "1"
 """Set where a missing PostgreSQL is a failure: in the project's own checks."""
+
+_PORTS = range(15_000, 32_000)
+"""None of those that the system gives to outgoing connections."""
+
+_MOST_WORKERS = 16
 
 
 def programs() -> Path | None:
@@ -33,13 +39,19 @@ def require() -> None:
         pytest.skip("no PostgreSQL server is installed here; .ci/run installs one and runs this")
 
 
+def _shuffled() -> Iterator[int]:
+    """All ports, again and again; of pytest's workers each has some of its own."""
+    worker = os.environ.get("PYTEST_XDIST_WORKER", "").removeprefix("gw")
+    ports = _PORTS[int(worker) % _MOST_WORKERS :: _MOST_WORKERS] if worker else _PORTS
+    return cycle(random.sample(ports, len(ports)))
+
+
+_candidates = _shuffled()
+
+
 def free_port() -> int:
-    """A port nobody listens on, and that the system does not give to outgoing connections meanwhile."""
-    while True:
-        port = random.randrange(15_000, 32_000)
-        with socket.socket() as probe, contextlib.suppress(OSError):
-            probe.bind(("127.0.0.1", port))
-            return port
+    """A port nobody listens on; none is told twice before all were told."""
+    return next(filter(is_free, _candidates))
 
 
 class Cluster:
