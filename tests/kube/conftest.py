@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
@@ -12,6 +12,7 @@ from tests.kube import binaries
 from tests.kube.api import Namespace
 from tests.kube.control_plane import ControlPlane, control_plane
 from tests.kube.kubelet import Kubelet
+from tests.kube.outposts import Outposts, outposts_in
 
 _HERE = Path(__file__).parent
 
@@ -21,6 +22,18 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if _HERE in item.path.parents:
             item.add_marker(pytest.mark.kube)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """A failure shows what the Outposts said."""
+    report = yield
+    outposts = getattr(item, "funcargs", {}).get("outposts")
+    if report.failed and isinstance(outposts, Outposts):
+        report.sections += [(f"end of the log: {name}", tail) for name, tail in outposts.logs()]
+    return report
 
 
 @pytest.fixture(scope="session")
@@ -54,3 +67,10 @@ def namespace(kubernetes: ControlPlane) -> Iterator[Namespace]:
 def kubeconfig(kubernetes: ControlPlane, namespace: Namespace, tmp_path: Path) -> Path:
     """The kubeconfig of the user ``outpost``, who may do everything, in that namespace."""
     return kubernetes.kubeconfig(tmp_path / "kubeconfig", "outpost", namespace=namespace.name)
+
+
+@pytest.fixture
+def outposts(namespace: Namespace, kubelet: Kubelet, kubeconfig: Path, tmp_path: Path) -> Iterator[Outposts]:
+    """Outposts that start pods in that namespace."""
+    with outposts_in(namespace, kubeconfig, tmp_path) as made:
+        yield made
