@@ -82,12 +82,9 @@ def assert_nothing_is_left(namespace: Namespace, services: list[Any]) -> None:
     """No row of a service, and nothing in the namespace that a start makes; what pods own goes in a moment."""
     assert services == []
     assert namespace.names("pods") == []
-    for kind in ("services", "secrets"):
-        eventually(lambda kind=kind: not _made_by_starts(namespace, kind), what=f"no {kind} are left")
+    eventually(lambda: not _owned(namespace), what="what the pod has owned is gone")
 
 
-def _made_by_starts(namespace: Namespace, kind: str) -> list[str]:
-    return [item["metadata"]["name"] for item in namespace.all(kind) if item.get("type") not in _OF_KUBERNETES]
-
-
-_OF_KUBERNETES = ("kubernetes.io/service-account-token",)
+def _owned(namespace: Namespace) -> list[str]:
+    made = [item for kind in ("services", "secrets") for item in namespace.all(kind)]
+    return [item["metadata"]["name"] for item in made if item.get("type") != "kubernetes.io/service-account-token"]

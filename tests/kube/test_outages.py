@@ -19,7 +19,7 @@ PATIENT_STOP = "c.KubeSpawner.delete_grace_period = 20"
 
 
 @pytest.fixture
-def kubernetes(kubernetes: ControlPlane) -> Iterator[ControlPlane]:
+def api_server(kubernetes: ControlPlane) -> Iterator[ControlPlane]:
     """It is there again after the test."""
     yield kubernetes
     kubernetes.kill()
@@ -27,7 +27,7 @@ def kubernetes(kubernetes: ControlPlane) -> Iterator[ControlPlane]:
 
 
 def test_a_start_outlives_a_restart_of_the_api_server(
-    kubernetes: ControlPlane, namespace: Namespace, kubelet: Kubelet, outposts: Outposts, hub_stub: RecordingHub
+    api_server: ControlPlane, namespace: Namespace, kubelet: Kubelet, outposts: Outposts, hub_stub: RecordingHub
 ) -> None:
     kubelet.script(namespace.name, Scenario(hold="pulling"))
     with outposts.new().start().hub() as hub, ThreadPoolExecutor() as beside:
@@ -35,10 +35,10 @@ def test_a_start_outlives_a_restart_of_the_api_server(
         wait_for_event(namespace, "Scheduled")
         uid = the_pod(namespace)["metadata"]["uid"]
 
-        kubernetes.kill()
+        api_server.kill()
         with pytest.raises(TimeoutError):
             start.result(1)
-        kubernetes.start()
+        api_server.start()
         kubelet.release(namespace.name, the_pod(namespace)["metadata"]["name"])
 
         assert start.result().status_code == 200, start.result().text
@@ -48,7 +48,7 @@ def test_a_start_outlives_a_restart_of_the_api_server(
 
 
 def test_a_stop_outlives_a_restart_of_the_api_server(
-    kubernetes: ControlPlane, namespace: Namespace, kubelet: Kubelet, outposts: Outposts, hub_stub: RecordingHub
+    api_server: ControlPlane, namespace: Namespace, kubelet: Kubelet, outposts: Outposts, hub_stub: RecordingHub
 ) -> None:
     kubelet.script(namespace.name, Scenario(stop_seconds=3))
     with outposts.new(PATIENT_STOP).start().hub() as hub, ThreadPoolExecutor() as beside:
@@ -56,52 +56,52 @@ def test_a_stop_outlives_a_restart_of_the_api_server(
         stop = beside.submit(hub.stop, "lab")
         wait_for_event(namespace, "Killing")
 
-        kubernetes.kill()
-        kubernetes.start()
+        api_server.kill()
+        api_server.start()
 
         assert stop.result().status_code == 200, stop.result().text
         assert_nothing_is_left(namespace, hub.services())
 
 
 def test_a_poll_without_api_server_knows_nothing(
-    kubernetes: ControlPlane, outposts: Outposts, hub_stub: RecordingHub
+    api_server: ControlPlane, outposts: Outposts, hub_stub: RecordingHub
 ) -> None:
     with outposts.new().start().hub() as hub:
         assert hub.start("lab", env=hub_stub.env()).status_code == 200
-        kubernetes.kill()
+        api_server.kill()
         polled = hub.poll("lab")
         assert (polled.status_code, polled.json()["status"]) == (200, None)
-        kubernetes.start()
+        api_server.start()
         assert hub.poll("lab").json()["status"] is None
         assert hub.stop("lab").status_code == 200
 
 
 def test_a_stop_without_api_server_is_carried_out_when_it_is_back(
-    kubernetes: ControlPlane, namespace: Namespace, outposts: Outposts, hub_stub: RecordingHub
+    api_server: ControlPlane, namespace: Namespace, outposts: Outposts, hub_stub: RecordingHub
 ) -> None:
     quick = "c.KubeSpawner.k8s_api_request_retry_timeout = 2\nc.KubeSpawner.start_timeout = 20"
     with outposts.new(quick, {"OUTPOST_LEASE_SECONDS": "3"}).start().hub() as hub:
         assert hub.start("lab", env=hub_stub.env()).status_code == 200
-        kubernetes.kill()
+        api_server.kill()
         assert hub.stop("lab", asynchronous=True).status_code == 202
         assert [service["stop_pending"] for service in hub.services()] == [True]
 
-        kubernetes.start()
+        api_server.start()
 
         eventually(lambda: hub.services() == [], 60, "the service is gone")
         assert_nothing_is_left(namespace, hub.services())
 
 
 def test_a_start_without_api_server_fails_and_says_so(
-    kubernetes: ControlPlane, namespace: Namespace, outposts: Outposts, hub_stub: RecordingHub
+    api_server: ControlPlane, namespace: Namespace, outposts: Outposts, hub_stub: RecordingHub
 ) -> None:
     with outposts.new("c.KubeSpawner.start_timeout = 3", {"OUTPOST_LEASE_SECONDS": "3"}).start().hub() as hub:
-        kubernetes.kill()
+        api_server.kill()
         started = hub.start("lab", env=hub_stub.env())
         assert started.status_code == 419
         assert "127.0.0.1" in started.json()["args"][0]
 
-        kubernetes.start()
+        api_server.start()
 
         eventually(lambda: hub.services() == [], 60, "the service is gone")
         assert_nothing_is_left(namespace, hub.services())

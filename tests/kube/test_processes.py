@@ -50,7 +50,7 @@ def test_what_happened_to_pods_while_outpost_slept_is_known_at_the_next_poll(
     outpost = outposts.new('c.KubeSpawner.extra_pod_config = {"restartPolicy": "Never"}').start()
     fates = ("deleted", "evicted", "failed", "lucky")
     with outpost.hub() as hub:
-        pods = {}
+        pods: dict[str, str] = {}
         for fate in fates:
             assert hub.start(fate, env=hub_stub.env()).status_code == 200
             (pods[fate],) = set(namespace.names("pods")) - set(pods.values())
