@@ -107,3 +107,7 @@ def test_a_start_without_api_server_fails_and_says_so(
         eventually(lambda: hub.services() == [], 60, "the service is gone")
         assert f"The Kubernetes API at {api_server.url} cannot be reached" in failed[0]["html_message"]
         assert_nothing_is_left(namespace, hub.services())
+
+
+def _failures(hub_stub: RecordingHub) -> list[dict[str, str]]:
+    return [event for event in hub_stub.told("/events") if event.get("failed")]
