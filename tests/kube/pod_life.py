@@ -162,7 +162,8 @@ class PodLife:
         else:
             await self._api.event(self._pod, "Started", f"Started container {spec['name']}")
             if self._scenario.exit_code is None:  # a kubelet looks once a second, and would not see that it ran
-                await self._report("Running", {"running": {"startedAt": self._container.started}}, ready=True)
+                running = {"running": {"startedAt": self._container.started}}
+                await self._report("Running", running, ready=self._scenario.ready)
             ended = await self._container.wait()
         self._ended = ended
         over = "Failed" if ended.exit_code else "Succeeded"
