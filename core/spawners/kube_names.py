@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from core.model import Service
+from core.model import JsonDict, Service
 
 OUTPOST_LABEL = "hub.jupyter.org/outpost"
 """On every pod; its value is the id of the Outpost that made it."""
@@ -28,3 +28,17 @@ def service_annotation(service: Service) -> str:
 def labels(outpost_id: str, mark: str) -> dict[str, str]:
     """The labels of a pod that one start makes."""
     return {OUTPOST_LABEL: outpost_id, MARK_LABEL: mark}
+
+
+def owner_of(annotation: str | None) -> tuple[str, str, str] | None:
+    """Hub, user and server name out of a value of ``SERVICE_ANNOTATION``; None when it says nothing."""
+    try:
+        whose = json.loads(annotation or "")
+        return str(whose["hub"]), str(whose["user"]), str(whose["name"])
+    except (ValueError, KeyError, TypeError):
+        return None
+
+
+def owner(pod: JsonDict) -> tuple[str, str, str] | None:
+    """Hub, user and server name of a pod; None when no Outpost has made it."""
+    return owner_of((pod["metadata"].get("annotations") or {}).get(SERVICE_ANNOTATION))
