@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP_INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test slow sam lint types contracts check clean
+.PHONY: help demo test slow sam kube lint types contracts check clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -28,13 +28,16 @@ demo: $(VENV)/.demo  ## Outpost and a JupyterHub that uses it, on this machine
 	@exec $(BIN)/python -m local.demo
 
 test: $(VENV)/.dev  ## everything that needs no Docker, Go or Node
-	$(BIN)/python -m pytest -m "not slow and not sam"
+	$(BIN)/python -m pytest -m "not slow and not sam and not kube"
 
 slow: $(VENV)/.dev  ## crashes and races of real processes
-	$(BIN)/python -m pytest -m slow
+	$(BIN)/python -m pytest -m "slow and not kube"
 
 sam: $(VENV)/.dev  ## functions as they are packaged, in Docker; .ci/sam brings what this needs
 	$(BIN)/python -m pytest -m sam
+
+kube: $(VENV)/.dev  ## pods on a real API server; .ci/kube brings what this needs
+	$(BIN)/python -m pytest -m kube
 
 lint: $(VENV)/.dev  ## ruff: rules and format
 	$(BIN)/ruff check .

@@ -1,0 +1,1 @@
+"""Tests on a real kube-apiserver, with a stand-in for the node's kubelet."""
