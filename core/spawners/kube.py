@@ -40,7 +40,7 @@ class StatelessKubeSpawner(ReflectorlessKubeSpawner):
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         self._begun = asyncio.Event()
-        self._has_options = self._is_dealt_with = False
+        self._has_options = self._has_asked = self._is_dealt_with = False
         self._predecessor = ""
         super().__init__(*arguments, **options)
 
@@ -99,6 +99,7 @@ class StatelessKubeSpawner(ReflectorlessKubeSpawner):
         """Create the pod, in the place of an earlier one if there is one."""
         self._sign(pod)
         self._begun.set()
+        self._has_asked = True
         created: JsonDict | None = None
         while created is None:
             try:
@@ -254,6 +255,7 @@ class StatelessKubeSpawner(ReflectorlessKubeSpawner):
         await self._start_cancelled()
         if not self._is_starting:
             self._client.deadline = asyncio.get_running_loop().time() + STOP_SECONDS
+            self._client.patience = self.k8s_api_request_retry_timeout
         self._is_stopping = True
         bound = asyncio.timeout(STOP_SECONDS)
         try:
@@ -276,7 +278,8 @@ class StatelessKubeSpawner(ReflectorlessKubeSpawner):
     ) -> bool:
         """Delete this very pod; one that has ended by itself is kept where ``delete_stopped_pods`` says so."""
         uid = self.notes.get(UID)
-        if not uid or not self.delete_stopped_pods:
+        has_made_nothing = self._start_future is not None and not self._has_asked
+        if not has_made_nothing and (not uid or not self.delete_stopped_pods):
             pod = await self._look()
             uid = kube_pod.uid(pod)
             is_kept = pod is not None and not (self.delete_stopped_pods or self._is_starting) and kube_pod.is_over(pod)

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         delete_stopped_pods: bool
         events_enabled: bool
         k8s_api_host: str
+        k8s_api_request_retry_timeout: int
         k8s_api_request_timeout: int
         k8s_api_ssl_ca_cert: str
         k8s_api_verify_ssl: bool | None

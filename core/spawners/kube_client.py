@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import random
 import ssl
 import sys
@@ -38,11 +39,13 @@ _READ_BUFFER = 2**21
 class OperationClient(ApiClient):
     """Reads its configuration at its first request, and once more in a request whose credentials are refused.
 
-    Until ``deadline`` (of the loop's clock) requests are repeated that may work a moment later; without one they
-    are made once. All errors are ``KubeError``, or ``ConfigError`` when there is no usable configuration.
+    Requests that may work a moment later are repeated for ``patience`` seconds, and until ``deadline`` (of the loop's
+    clock) at most; without a deadline they are made once. All errors are ``KubeError``, or ``ConfigError`` when there
+    is no usable configuration.
     """
 
     deadline: float | None = None
+    patience = math.inf
 
     def __init__(self, overrides: kube_access.Overrides, request_timeout: float) -> None:
         # The base class would open a session to wherever the process-wide configuration points.
@@ -101,7 +104,7 @@ class OperationClient(ApiClient):
         """One call, as often as it takes."""
         if options.get("_request_timeout") is None:
             options["_request_timeout"] = self._request_timeout
-        attempt, renewed = 0, False
+        attempt, renewed, began = 0, False, asyncio.get_running_loop().time()
         while True:
             try:
                 await self._connect()
@@ -114,7 +117,7 @@ class OperationClient(ApiClient):
                 failure, pause = explained(error), retry_after(error)
             except BROKEN as error:
                 failure, pause = unreachable(self._host, error, self._request_timeout), 0.0
-            if not await self._pause(failure, attempt, pause):
+            if not await self._pause(failure, attempt, pause, began):
                 raise failure from None
             attempt += 1
 
@@ -132,13 +135,13 @@ class OperationClient(ApiClient):
             raise error
         return answer
 
-    async def _pause(self, failure: KubeError, attempt: int, at_least: float) -> bool:
+    async def _pause(self, failure: KubeError, attempt: int, at_least: float, began: float) -> bool:
         """Wait before the next attempt; False when there is none."""
         if self.deadline is None or not is_passing(failure.status):
             return False
         backing_off = min(_LONGEST_PAUSE, _FIRST_PAUSE * 2 ** min(attempt, 10)) * random.uniform(0.5, 1)  # noqa: S311
         seconds = max(backing_off, at_least)
-        if asyncio.get_running_loop().time() + seconds > self.deadline:
+        if asyncio.get_running_loop().time() + seconds > min(self.deadline, began + self.patience):
             return False
         await asyncio.sleep(seconds)
         return True

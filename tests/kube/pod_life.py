@@ -161,7 +161,9 @@ class PodLife:
             await self._api.event(self._pod, "Failed", f"Error: {error}", warning=True)
         else:
             await self._api.event(self._pod, "Started", f"Started container {spec['name']}")
-            await self._report("Running", {"running": {"startedAt": self._container.started}}, ready=True)
+            await self._report(
+                "Running", {"running": {"startedAt": self._container.started}}, ready=self._scenario.ready
+            )
             ended = await self._container.wait()
         self._ended = ended
         over = "Failed" if ended.exit_code else "Succeeded"

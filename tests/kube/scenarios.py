@@ -33,6 +33,9 @@ class Scenario:
     output: str = ""
     """What the container logs."""
 
+    ready: bool = True
+    """Does the container's readiness probe succeed?"""
+
     run: bool = False
     """Really run the container's command on this machine; its output is the log."""
 
