@@ -11,6 +11,7 @@ import pytest
 from tests.kube import binaries
 from tests.kube.api import Namespace
 from tests.kube.control_plane import ControlPlane, control_plane
+from tests.kube.hub_stack import HubStack
 from tests.kube.kubelet import Kubelet
 from tests.kube.outposts import Outposts, outposts_in
 from tests.kube.proxy import Proxy
@@ -30,11 +31,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """A failure shows what the Outposts said."""
+    """A failure shows what hub and Outposts said."""
     report = yield
-    outposts = getattr(item, "funcargs", {}).get("outposts")
-    if report.failed and isinstance(outposts, Outposts):
-        report.sections += [(f"end of the log: {name}", tail) for name, tail in outposts.logs()]
+    for used in getattr(item, "funcargs", {}).values():
+        if report.failed and isinstance(used, (HubStack, Outposts)):
+            report.sections += [(f"end of the log: {name}", tail) for name, tail in used.logs()]
     return report
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import secrets
 import subprocess
 from collections.abc import Iterator
@@ -27,7 +26,7 @@ _CONTROLLERS = "garbagecollector,namespace,serviceaccount"
 
 
 class ControlPlane:
-    """A control plane with its data in a folder; ``kill`` and ``start`` are of the API server alone."""
+    """A control plane with its data in a folder; ``kill`` and ``start`` are of the API server and the controllers."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -38,8 +37,9 @@ class ControlPlane:
         self.tokens = {user: secrets.token_urlsafe() for user in (*ADMINS, "nobody")}
         """What each user shows; ``nobody`` has no rights at all."""
         self._etcd_port = free_port()
+        self._etcd: subprocess.Popen[bytes] | None = None
         self._server: subprocess.Popen[bytes] | None = None
-        self._others: list[subprocess.Popen[bytes]] = []
+        self._controllers: subprocess.Popen[bytes] | None = None
         self._admin: Api | None = None
 
     @property
@@ -56,9 +56,8 @@ class ControlPlane:
     def open(self) -> None:
         """Start everything, and wait until it can be used."""
         self._write_files()
-        self._others.append(self._launch("etcd", *self._etcd_flags()))
+        self._etcd = self._launch("etcd", *self._etcd_flags())
         self.start()
-        self._others.append(self._launch(str(binaries.folder() / "kube-controller-manager"), *self._controller_flags()))
         account = "/api/v1/namespaces/default/serviceaccounts"
         eventually(lambda: self.admin.get(account)["items"], 60, "the controllers work")
 
@@ -66,29 +65,20 @@ class ControlPlane:
         """End everything."""
         if self._admin is not None:
             self._admin.close()
-        self._others.append(self._server) if self._server is not None else None
-        for process in reversed(self._others):
-            process.terminate()
-        for process in self._others:
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(5)
-            process.kill()
-            process.wait()
+        self.kill()
+        _end(self._etcd)
 
     def start(self) -> None:
-        """Start the API server, again on its port and with what it knew, and wait until it is ready."""
-        self.launch()
-        eventually(self._is_ready, 60, "the API server is ready")
-
-    def launch(self) -> None:
-        """Start the API server without waiting."""
+        """Start them, again on their port and with what they knew, and wait until the API server is ready."""
         self._server = self._launch(str(binaries.folder() / "kube-apiserver"), *self._server_flags())
+        eventually(self._is_ready, 60, "the API server is ready")
+        controllers = str(binaries.folder() / "kube-controller-manager")
+        self._controllers = self._launch(controllers, *self._controller_flags())
 
     def kill(self) -> None:
-        """The API server is away, as if its machine was."""
-        assert self._server is not None
-        self._server.kill()
-        self._server.wait()
+        """They are away, as if their machine was."""
+        _end(self._controllers)
+        _end(self._server)
 
     def kubeconfig(self, path: Path, user: str = "outpost", token: str = "", namespace: str = "default") -> Path:
         """Write a kubeconfig for a user, or for whoever has that token; its path."""
@@ -177,6 +167,12 @@ class ControlPlane:
             "--bind-address=127.0.0.1",
             f"--cert-dir={self.folder / 'controllers'}",
         ]
+
+
+def _end(process: subprocess.Popen[bytes] | None) -> None:
+    if process is not None:
+        process.kill()
+        process.wait()
 
 
 def _group(user: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from datetime import UTC, datetime
 from typing import Any
 
@@ -50,7 +50,9 @@ class NodeApi:
         body = None if content is None else json.dumps(content).encode()
         while True:
             try:
-                answer = await self._http.request(method, path, content=body, headers={"Content-Type": kind})
+                answer = await _to_its_end(
+                    self._http.request(method, path, content=body, headers={"Content-Type": kind})
+                )
             except httpx.TransportError:
                 pass
             else:
@@ -119,6 +121,16 @@ class NodeApi:
         """The last word on a pod that was deleted: not on its successor."""
         options = {"gracePeriodSeconds": 0, "preconditions": {"uid": pod["metadata"]["uid"]}}
         await self.call("DELETE", _path(pod), options)
+
+
+async def _to_its_end(request: Coroutine[Any, Any, httpx.Response]) -> httpx.Response:
+    """Also when nobody waits for the answer any more: the next request about that pod must come after this one."""
+    task = asyncio.create_task(request)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait({task})
+        raise
 
 
 def _named(pod: Object) -> Object:

@@ -82,7 +82,7 @@ def assert_nothing_is_left(namespace: Namespace, services: list[Any]) -> None:
     """No row of a service, and nothing in the namespace that a start makes; what pods own goes in a moment."""
     assert services == []
     assert namespace.names("pods") == []
-    eventually(lambda: not _owned(namespace), what="what the pod has owned is gone")
+    eventually(lambda: not _owned(namespace), 60, "what the pod has owned is gone")
 
 
 def _owned(namespace: Namespace) -> list[str]:

@@ -73,7 +73,7 @@ class PodLife:
         if not self._stopping and not self._lost:
             self._stopping = True
             self.task.cancel()
-            self.task = asyncio.create_task(self._quietly(self._stop, grace_seconds))
+            self.task = asyncio.create_task(self._quietly(self._stop, self.task, grace_seconds))
 
     async def forget(self) -> None:
         """There is no such pod any more."""
@@ -161,9 +161,9 @@ class PodLife:
             await self._api.event(self._pod, "Failed", f"Error: {error}", warning=True)
         else:
             await self._api.event(self._pod, "Started", f"Started container {spec['name']}")
-            await self._report(
-                "Running", {"running": {"startedAt": self._container.started}}, ready=self._scenario.ready
-            )
+            if self._scenario.exit_code is None:  # a kubelet looks once a second, and would not see that it ran
+                running = {"running": {"startedAt": self._container.started}}
+                await self._report("Running", running, ready=self._scenario.ready)
             ended = await self._container.wait()
         self._ended = ended
         over = "Failed" if ended.exit_code else "Succeeded"
@@ -181,7 +181,8 @@ class PodLife:
         await self._api.event(self._pod, "BackOff", "Back-off restarting failed container", warning=True)
         await asyncio.sleep(BACK_OFF_SECONDS)
 
-    async def _stop(self, grace_seconds: float) -> None:
+    async def _stop(self, life: asyncio.Task[None], grace_seconds: float) -> None:
+        await asyncio.wait({life})
         if self._container is not None:
             name = self._pod["spec"]["containers"][0]["name"]
             await self._api.event(self._pod, "Killing", f"Stopping container {name}")

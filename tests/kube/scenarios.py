@@ -22,7 +22,7 @@ class Scenario:
     """Why the image cannot be pulled, as the container runtime says it."""
 
     exit_code: int | None = None
-    """The container ends by itself, as soon as it runs; under the pod's ``restartPolicy`` it starts again."""
+    """The container ends by itself at once, before anybody sees it run; ``restartPolicy`` says what comes then."""
 
     reason: str = ""
     """``OOMKilled`` for example; else the exit code decides between ``Completed`` and ``Error``."""

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from tests.kube.api import Namespace
 from tests.kube.control_plane import ControlPlane
 from tests.kube.kubelet import Kubelet
+from tests.kube.kubelet_api import NodeApi, Refused
 from tests.kube.scenarios import Scenario
 from tests.support.waiting import eventually
 
@@ -76,6 +79,21 @@ def test_a_successor_of_the_same_name_is_left_alone(namespace: Namespace, kubele
     found = namespace.pod("alice")
     assert found is not None
     assert found["metadata"]["uid"] == successor
+
+
+async def test_the_last_word_on_a_pod_is_not_taken_for_its_successor(
+    kubernetes: ControlPlane, namespace: Namespace
+) -> None:
+    first = make_pod(namespace)
+    namespace.delete_pod("alice", 0)
+    second = make_pod(namespace)
+    api = NodeApi(kubernetes.url, str(kubernetes.certificate), kubernetes.tokens["kubelet"])
+    try:
+        with pytest.raises(Refused, match="409"):
+            await api.remove(first)
+    finally:
+        await api.close()
+    assert (namespace.pod("alice") or {})["metadata"]["uid"] == second["metadata"]["uid"]
 
 
 def test_the_command_really_runs_and_its_output_is_the_pods_log(namespace: Namespace, kubelet: Kubelet) -> None:
