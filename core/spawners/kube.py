@@ -16,7 +16,7 @@ from core.hooks import resolve
 from core.model import JsonDict
 from core.spawners import kube_logs, kube_names, kube_pod, kube_removal
 from core.spawners.kube_base import UID, ReflectorlessKubeSpawner
-from core.spawners.kube_failures import KubeError, is_absent
+from core.spawners.kube_failures import KubeError, is_absent, is_passing
 from core.spawners.kube_readiness import Readiness, outcome
 
 STOP_SECONDS = 110.0
@@ -106,6 +106,7 @@ class StatelessKubeSpawner(ReflectorlessKubeSpawner):
                 created = await self._create(pod)
             except KubeError as error:
                 if error.status != _CONFLICT:
+                    self._has_asked = is_passing(error.status)  # what is refused is not made
                     raise
                 created = await self._make_room()
         self._made(created)

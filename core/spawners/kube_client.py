@@ -11,6 +11,8 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
 from kubernetes_asyncio.client import ApiClient, ApiException, CoreV1Api
@@ -165,18 +167,35 @@ class OperationClient(ApiClient):
             while self._sessions:
                 _, rest = self._sessions.popitem()
                 await rest.close()
+        await asyncio.sleep(0)  # the loop then lets go of connections that were hung up
+
+
+def hang_up(answer: Any) -> None:
+    """Close an answer that has not ended, and its connection at once: nobody waits for the API to agree."""
+    transport = answer.connection.transport if answer.connection is not None else None
+    answer.close()
+    if transport is not None:
+        transport.abort()
 
 
 class _Rest(RESTClientObject):
-    """The base class with a TLS context that is made already."""
+    """The base class with a TLS context that is made already, and without the threads of aiohttp's conveniences."""
 
     def __init__(self, access: kube_access.Access) -> None:
         configuration = access.configuration
         self.server_hostname: Any = configuration.tls_server_name
-        self.proxy: Any = configuration.proxy
+        self.proxy: Any = configuration.proxy or _proxy_for(configuration.host)
         self.proxy_headers: Any = configuration.proxy_headers
-        connector = aiohttp.TCPConnector(limit=configuration.connection_pool_maxsize, ssl=access.tls)
-        self.pool_manager = aiohttp.ClientSession(connector=connector, trust_env=True, read_bufsize=_READ_BUFFER)
+        connector = aiohttp.TCPConnector(
+            limit=configuration.connection_pool_maxsize, ssl=access.tls, resolver=aiohttp.ThreadedResolver()
+        )
+        self.pool_manager = aiohttp.ClientSession(connector=connector, read_bufsize=_READ_BUFFER)
+
+
+def _proxy_for(url: str) -> str | None:
+    """The proxy that the environment names. Left to aiohttp, each request would go through two threads for it."""
+    parts = urlsplit(url)
+    return None if proxy_bypass(parts.netloc) else getproxies().get(parts.scheme)
 
 
 def core_api(overrides: kube_access.Overrides, request_timeout: float) -> CoreV1Api:

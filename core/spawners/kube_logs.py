@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from core.model import JsonDict
 from core.spawners import kube_pod
-from core.spawners.kube_client import OperationClient
+from core.spawners.kube_client import OperationClient, hang_up
 from core.spawners.kube_failures import KubeError
 
 MOST_LINES = 100
@@ -47,5 +47,5 @@ async def _tail(client: OperationClient, pod: JsonDict, previous: str) -> list[s
         async for chunk in answer.content.iter_any():
             tail = (tail + chunk)[-MOST_BYTES:]
     finally:
-        answer.close()
+        hang_up(answer)
     return tail.decode(errors="replace").splitlines()

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from core.model import JsonDict
-from core.spawners.kube_client import BROKEN, OperationClient
+from core.spawners.kube_client import BROKEN, OperationClient, hang_up
 from core.spawners.kube_failures import KubeError, is_passing
 
 LISTED, DELETED = "LISTED", "DELETED"
@@ -103,7 +103,7 @@ async def _watch(client: OperationClient, collection: Collection, version: str) 
                 raise KubeError(int(change["object"].get("code") or 0), str(change["object"].get("message")))
             yield change["type"], change["object"]
     finally:
-        answer.close()
+        hang_up(answer)
 
 
 class PodFollower:

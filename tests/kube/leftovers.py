@@ -6,9 +6,11 @@ import asyncio
 import contextlib
 import gc
 import json
+import os
 import sys
 import threading
 from collections.abc import Awaitable
+from pathlib import Path
 from typing import Any
 
 import psutil
@@ -22,11 +24,18 @@ def what_is_there() -> dict[str, Any]:
     me = psutil.Process()
     return {
         "tasks": sorted(str(task.get_coro()) for task in asyncio.all_tasks()),
-        "descriptors": me.num_fds(),
+        "descriptors": sorted(_target(path) for path in Path("/proc/self/fd").iterdir()),
         "connections": sorted(str(connection) for connection in me.net_connections()),
         "threads": sorted(thread.name for thread in threading.enumerate()),
         "children": [child.pid for child in me.children()],
     }
+
+
+def _target(path: Path) -> str:
+    try:
+        return os.readlink(path)
+    except FileNotFoundError:  # the descriptor of this very look
+        return ""
 
 
 async def left_by(operation: Awaitable[Any]) -> tuple[Any, dict[str, Any]]:
@@ -36,7 +45,7 @@ async def left_by(operation: Awaitable[Any]) -> tuple[Any, dict[str, Any]]:
     with contextlib.suppress(Exception, asyncio.CancelledError):
         result = await operation
     after = what_is_there()
-    return result, {kind: after[kind] for kind in after if after[kind] != before[kind]}
+    return result, {kind: (before[kind], after[kind]) for kind in after if after[kind] != before[kind]}
 
 
 async def main(namespace: str) -> None:

@@ -119,9 +119,11 @@ class Proxy:
                 await passed.prepare(request)
                 while True:
                     chunk = asyncio.ensure_future(answer.content.readany())
-                    await asyncio.wait({chunk, cut}, return_when=asyncio.FIRST_COMPLETED)
-                    if cut.done():
+                    try:
+                        await asyncio.wait({chunk, cut}, return_when=asyncio.FIRST_COMPLETED)
+                    finally:
                         chunk.cancel()
+                    if cut.done():
                         return self._break(request)
                     if not chunk.result():
                         return passed

@@ -14,6 +14,7 @@ from traitlets.config import Config
 
 from core import driving
 from core.config import JupyterHubOutpost
+from core.errors import OutpostError
 from core.model import Body, Identity, Inputs, JsonDict, Service, Status
 from core.spawners.build import build, spawner_of
 from tests.kube.api import Namespace, Object
@@ -77,7 +78,8 @@ class Spawning:
             try:
                 address = await driving.response_of(spawner, await driving.start(spawner, service.inputs), self.outpost)
             except BaseException:
-                await driving.stop(spawner)
+                with suppress(OutpostError):  # the start's own error is the one to tell
+                    await driving.stop(spawner)
                 raise
             state = driving.state_of(spawner)
             return replace(service, status=Status.RUNNING, state=state, start_response=address)
