@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import uuid
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -138,4 +139,9 @@ def _mixin_for(spawner_class: type) -> type[StatelessSpawner]:
         from core.spawners.process import StatelessProcessSpawner
 
         return StatelessProcessSpawner
+    kubespawner = sys.modules.get("kubespawner.spawner")  # imported, if the class is one of its subclasses
+    if kubespawner is not None and issubclass(spawner_class, kubespawner.KubeSpawner):
+        from core.spawners.kube import StatelessKubeSpawner
+
+        return StatelessKubeSpawner
     return StatelessSpawner

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Generator, Iterator
+from collections.abc import AsyncIterator, Generator, Iterator
 from pathlib import Path
 
 import pytest
@@ -14,6 +14,8 @@ from tests.kube.control_plane import ControlPlane, control_plane
 from tests.kube.hub_stack import HubStack
 from tests.kube.kubelet import Kubelet
 from tests.kube.outposts import Outposts, outposts_in
+from tests.kube.proxy import Proxy
+from tests.kube.spawning import Spawning
 
 _HERE = Path(__file__).parent
 
@@ -75,3 +77,19 @@ def outposts(namespace: Namespace, kubelet: Kubelet, kubeconfig: Path, tmp_path:
     """Outposts that start pods in that namespace."""
     with outposts_in(namespace, kubeconfig, tmp_path) as made:
         yield made
+
+
+@pytest.fixture
+def spawning(namespace: Namespace, kubelet: Kubelet, kubeconfig: Path, monkeypatch: pytest.MonkeyPatch) -> Spawning:
+    """Spawners in this process, with their pods in that namespace."""
+    monkeypatch.setenv("KUBECONFIG", str(kubeconfig))
+    return Spawning(namespace.name, namespace)
+
+
+@pytest.fixture
+async def proxy(kubernetes: ControlPlane, spawning: Spawning) -> AsyncIterator[Proxy]:
+    """In front of the API server, for that Outpost."""
+    made = Proxy(kubernetes)
+    spawning.config.KubeSpawner.k8s_api_host = await made.start()
+    yield made
+    await made.close()
