@@ -60,6 +60,10 @@ class Settings(StoreSettings):
     cleanup_urls: str = Field("", validation_alias="JUPYTERHUB_CLEANUP_URLS")
     cleanup_tokens: SecretStr = Field(SecretStr(""), validation_alias="JUPYTERHUB_CLEANUP_TOKENS")
 
+    delete_orphans: bool = Field(False, validation_alias="OUTPOST_DELETE_ORPHANS")
+    """Take away servers of this Outpost that have no row; else they are only reported."""
+    orphans_seconds: float = Field(1800, validation_alias="OUTPOST_ORPHANS_SLEEP_TIMER", gt=0)
+
     queue_url: str = Field("", validation_alias="OUTPOST_QUEUE_URL")
     """The SQS queue of the worker, where Outpost runs as functions."""
 
