@@ -1,4 +1,4 @@
-"""Outpost and a JupyterHub that uses it, on this machine until Ctrl-C: ``python -m local.demo``."""
+"""Outpost as functions and a JupyterHub that uses it, on this machine until Ctrl-C: ``python -m local.demo``."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from local.configs import HUB_CONFIG, OUTPOST_CONFIG
 from local.processes import Process, end_marked, is_free
 from local.services import stop_services
-from local.stack import HUB_CONFIG, OUTPOST_CONFIG, Ports, answers, hub_process, outpost_process
-from local.state import State, StateError
+from local.stack import Ports, answers, hub_process, outpost_process
+from local.state import EMULATOR, State, StateError
 
 _LAST_PORT = 65535
 _MISTAKE = 2
@@ -30,7 +31,7 @@ _WELCOME = """
   user       {user} (any name will do)
   password   {password}
 
-  Outpost    {outpost}, its API at /docs
+  Outpost    {outpost}, the functions of template.yaml; its API at /docs
   settings   {hub_config}
              {outpost_config}
   state      {state}  databases, passwords, home folders
@@ -135,14 +136,16 @@ def main(argv: list[str] | None = None) -> int:
     os.umask(0o077)
     try:
         state = State(arguments.state)
-        with state.locked():
+        with state.locked("demo"):
             return _run(state, arguments.port, arguments.outpost_port)
     except StateError as error:
         return _mistake(str(error))
 
 
 def _run(state: State, port: int, outpost_port: int) -> int:
-    if left := end_marked(state.mark):
+    with state.locked(EMULATOR):
+        left = end_marked(state.mark)
+    if left:
         _say(f"Ended {left} processes that an earlier demo had left.")
     for wanted in (port, outpost_port):
         if wanted and not is_free(wanted):

@@ -15,6 +15,8 @@ from typing import TypeVar
 import psutil
 
 HOST = "127.0.0.1"
+ROOT = Path(__file__).parents[1]
+"""Of this code."""
 
 MARK_VARIABLE = "OUTPOST_LOCAL_MARK"
 """In the environment of every process started here; what those start inherits it, single-user servers too."""
@@ -50,6 +52,11 @@ class Process:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
+
+    @property
+    def pid(self) -> int | None:
+        """Its id; None before it was started."""
+        return self._popen.pid if self._popen else None
 
     @property
     def exit_code(self) -> int | None:
@@ -92,10 +99,14 @@ def log_tail(log: Path, lines: int = 20) -> str:
 
 
 def clean_environment(mark: str, commands: Path) -> dict[str, str]:
-    """This process's environment less all that would configure Outpost or JupyterHub, with ``commands`` in PATH."""
+    """This process's environment less all that would configure Outpost, JupyterHub or AWS.
+
+    ``commands`` is in PATH, and this code in PYTHONPATH.
+    """
     env = {name: os.environ[name] for name in _INHERITED if name in os.environ}
     path = os.environ.get("PATH", os.defpath)
-    return env | {"PATH": f"{commands}{os.pathsep}{path}", "PYTHONUNBUFFERED": "1", MARK_VARIABLE: mark}
+    paths = {"PATH": f"{commands}{os.pathsep}{path}", "PYTHONPATH": str(ROOT)}
+    return env | paths | {"PYTHONUNBUFFERED": "1", MARK_VARIABLE: mark}
 
 
 def marked(mark: str) -> list[psutil.Process]:

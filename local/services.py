@@ -7,7 +7,7 @@ import json
 from base64 import b64encode
 from urllib.parse import quote, urlsplit
 
-from local.stack import HUB_NAME
+from local.configs import HUB_NAME
 
 _STOP_SECONDS = 30
 

@@ -1,22 +1,18 @@
-"""An Outpost and a JupyterHub that uses it, as two processes on this machine."""
+"""An Outpost and a JupyterHub that uses it, on this machine."""
 
 from __future__ import annotations
 
 import http.client
+import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from local.processes import HOST, Process, clean_environment, free_ports
+from local.configs import HUB_CONFIG, HUB_NAME, OUTPOST_CONFIG
+from local.processes import HOST, ROOT, Process, clean_environment, free_ports
 from local.state import State
-
-HUB_NAME = "hub"
-"""As whom the hub logs in at Outpost."""
-
-HUB_CONFIG = Path(__file__).with_name("jupyterhub_config.py")
-OUTPOST_CONFIG = Path(__file__).with_name("outpost_config.py")
 
 
 @dataclass(frozen=True)
@@ -46,23 +42,29 @@ class Ports:
 
 
 def outpost_process(
-    state: State, ports: Ports, config: Path = OUTPOST_CONFIG, env: Mapping[str, str] | None = None
+    state: State,
+    ports: Ports,
+    config: Path = OUTPOST_CONFIG,
+    variables: Mapping[str, str] | None = None,
+    options: Sequence[str] = (),
 ) -> Process:
-    """Outpost, with its database in the state folder; ``env`` is added to its environment."""
-    settings = {
-        "OUTPOST_CONFIG_FILE": str(config),
-        "OUTPOST_CRYPT_KEY": state.secrets.crypt_key,
-        "usernames": HUB_NAME,
-        "passwords": state.secrets.outpost_password,
-        "SQL_TYPE": "sqlite",
-        "SQL_DATABASE_URL": str(state.folder / "outpost.sqlite"),
-        "OUTPOST_FLAVORS_PATH": str(state.folder / "flavors.yaml"),
-        "OUTPOST_CREDITS_PATH": str(state.folder / "credits.yaml"),
-        "DEMO_HOMES": str(state.homes),
-        "DEMO_FLAVORS_TOKEN": state.secrets.flavors_token,
+    """Outpost as functions of the emulator; ``variables`` are added to their environment, ``options`` are its own."""
+    parameters = {
+        "ConfigFile": config,
+        "FlavorsFile": state.folder / "flavors.yaml",
+        "CreditsFile": state.folder / "credits.yaml",
     }
-    command = ["-m", "handlers.server", "--host", HOST, "--port", str(ports.outpost)]
-    return _process(state, "outpost", command, settings | dict(env or {}))
+    file = state.folder / "variables.json"
+    file.touch(mode=0o600)
+    file.write_text(json.dumps({"Parameters": dict(variables or {})}))
+    command = [
+        *("-m", "local", "--json", "--template", str(ROOT / "template.yaml"), "--state", str(state.folder)),
+        *(part for name, value in parameters.items() for part in ("--parameter", f"{name}={value}")),
+        *("--env-vars", str(file), "--url-port", str(ports.outpost)),
+        *("--api-port", "0", "--invoke-port", "0", "--aws-port", "0"),
+        *options,
+    ]
+    return python_process(state, "outpost", command, {})
 
 
 def hub_process(state: State, ports: Ports, config: Path = HUB_CONFIG, env: Mapping[str, str] | None = None) -> Process:
@@ -78,10 +80,11 @@ def hub_process(state: State, ports: Ports, config: Path = HUB_CONFIG, env: Mapp
         "DEMO_HUB_PORT": str(ports.hub),
         "DEMO_PROXY_PORT": str(ports.proxy),
     }
-    return _process(state, "hub", ["-m", "jupyterhub", "-f", str(config)], settings | dict(env or {}))
+    return python_process(state, "hub", ["-m", "jupyterhub", "-f", str(config)], settings | dict(env or {}))
 
 
-def _process(state: State, name: str, command: list[str], settings: dict[str, str]) -> Process:
+def python_process(state: State, name: str, command: list[str], settings: dict[str, str]) -> Process:
+    """A Python process that works in the state folder."""
     env = clean_environment(state.mark, commands=Path(sys.executable).parent) | settings
     return Process(name, [sys.executable, *command], env, folder=state.folder, log=state.logs / f"{name}.log")
 

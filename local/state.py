@@ -12,6 +12,14 @@ from pathlib import Path
 
 from cryptography.fernet import Fernet
 
+VERSION = "1"
+"""Of what is in the folder and where. A folder without a version is of the first demo, which had the same."""
+
+EMULATOR = "emulator"
+"""By which the folder of a running emulator is locked."""
+
+_FIRST_DEMO = "secrets.json"
+
 
 class StateError(Exception):
     """The folder cannot be used; the message says why."""
@@ -36,10 +44,12 @@ class State:
         self.logs = self.folder / "logs"
         self.homes = self.folder / "homes"
         try:
+            _check(folder)
             for each in (self.folder, self.logs, self.homes):
                 each.mkdir(mode=0o700, parents=True, exist_ok=True)
             self.folder.chmod(0o700)
             self.secrets = _kept(self.folder / "secrets.json")
+            (self.folder / "version").write_text(f"{VERSION}\n")
         except (OSError, ValueError, TypeError) as error:
             raise StateError(f"{folder} cannot hold the state: {error}") from error
 
@@ -49,14 +59,28 @@ class State:
         return str(self.folder.resolve())
 
     @contextmanager
-    def locked(self) -> Iterator[None]:
-        """Nobody else uses the folder meanwhile. Raises ``StateError`` when somebody does."""
-        with (self.folder / "lock").open("w") as lock:
+    def locked(self, by: str) -> Iterator[None]:
+        """No other ``by`` uses the folder meanwhile. Raises ``StateError`` when one does."""
+        with (self.folder / f"{by}.lock").open("w") as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError:
-                raise StateError(f"{self.folder} is in use by another demo") from None
+                raise StateError(f"{self.folder} is in use by another {by}") from None
             yield
+
+
+def _check(folder: Path) -> None:
+    """Raises ``StateError`` for a folder of another version, and for one that holds something else."""
+    version = folder / "version"
+    if version.exists():
+        found = version.read_text().strip()
+        if found != VERSION:
+            raise StateError(
+                f"{folder} is a state folder of version {found[:20]!r}, and this is version {VERSION!r}:"
+                " remove it, or name another one with --state"
+            )
+    elif folder.is_dir() and any(folder.iterdir()) and not (folder / _FIRST_DEMO).exists():
+        raise StateError(f"{folder} is no state folder, but holds other things: name another one with --state")
 
 
 def _kept(path: Path) -> Secrets:

@@ -2,85 +2,67 @@
 
 from __future__ import annotations
 
-import asyncio
-import socket
-import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
-
-import uvicorn
+from dataclasses import replace
 
 from local.aws.function import Function, PayloadTooLarge, Throttled
-from local.aws.http_events import FUNCTION_URL, HttpAnswer, HttpRequest, Kind
+from local.aws.http_events import FUNCTION_URL, HTTP_API, HttpAnswer, HttpRequest, Kind, encoded, routed
+from local.aws.http_server import HttpServer
+from local.aws.records import Source
+from local.aws.routes import Chosen, Route, Routes
 from local.aws.runtime_api import Answer
-from local.processes import HOST
 
-_THREADS = 64
+GATEWAY_SECONDS = 30.0
+"""An HTTP API's clients wait no longer."""
 
 
-class FrontEnd:
-    """An HTTP server that makes of every request one event for a function, in a thread of this process."""
+class FrontEnd(HttpServer):
+    """Makes of every request one event for a function."""
 
-    def __init__(self, function: Function, kind: Kind = FUNCTION_URL, port: int = 0) -> None:
-        """``port`` 0 is a free one. Nothing is answered before ``start()``."""
-        self.function = function
+    def __init__(self, target: Function | Routes, kind: Kind = FUNCTION_URL, port: int = 0) -> None:
+        """``target``: the function, or which one is to be chosen. ``port`` 0 is a free one."""
+        if isinstance(target, Function):
+            target = Routes([Route(target, timeout=GATEWAY_SECONDS if kind is HTTP_API else None)])
+        self._routes = target
         self._kind = kind
-        self._socket = socket.create_server((HOST, port))
-        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # or every answer takes 40 ms
-        self.url = f"http://{HOST}:{self._socket.getsockname()[1]}"
-        self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="front")
-        config = uvicorn.Config(
-            self._app,
-            interface="asgi3",
-            lifespan="off",
-            ws="none",
-            log_config=None,
-            access_log=False,
-            proxy_headers=False,
-            server_header=False,
-        )
-        self._server = uvicorn.Server(config)
-        self._thread = threading.Thread(target=self._server.run, args=([self._socket],), daemon=True)
+        self._patient = ThreadPoolExecutor(256, thread_name_prefix="front")
+        super().__init__(self._answer_to, port)
 
-    def start(self) -> None:
-        """Answer requests."""
-        self._thread.start()
+    def route(self, routes: Routes) -> None:
+        """From the next request on, choose by these."""
+        self._routes = routes
 
     def close(self) -> None:
         """Answer no more."""
-        self._server.should_exit = self._server.force_exit = True
-        if self._thread.ident is not None:
-            self._thread.join(5)
-        self._pool.shutdown(wait=False)
-        self._socket.close()
+        super().close()
+        self._patient.shutdown(wait=False)
 
-    async def _app(self, scope: Any, receive: Any, send: Any) -> None:
-        body = b""
-        more = True
-        while more:
-            message = await receive()
-            if message["type"] == "http.disconnect":
-                return
-            body += message.get("body", b"")
-            more = message.get("more_body", False)
-        loop = asyncio.get_running_loop()
-        answer = await loop.run_in_executor(self._pool, self._handle, _request(scope, body))
-        headers = [(name.encode(), value.encode()) for name, value in answer.headers]
-        if answer.status not in (204, 304):
-            headers = [pair for pair in headers if pair[0] != b"content-length"]
-            headers.append((b"content-length", str(len(answer.body)).encode()))
-        await send({"type": "http.response.start", "status": answer.status, "headers": headers})
-        await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else answer.body})
-
-    def _handle(self, request: HttpRequest) -> HttpAnswer:
-        kind = self._kind
+    def _answer_to(self, request: HttpRequest) -> HttpAnswer:
+        chosen = self._routes.choose(request.method, request.path)
+        if chosen is None:
+            return self._kind.not_found
+        if chosen.route.timeout is None:
+            return self._invoke(chosen, request, float("inf"))
+        deadline = time.monotonic() + chosen.route.timeout
+        invoked = self._patient.submit(self._invoke, chosen, request, deadline)
         try:
-            invoked = self.function.invoke(kind.event(request))
+            return invoked.result(chosen.route.timeout)
+        except TimeoutError:  # the function goes on
+            return self._kind.timed_out
+
+    def _invoke(self, chosen: Chosen, request: HttpRequest, deadline: float) -> HttpAnswer:
+        function, source = chosen.route.function, Source("http", f"{request.method} {request.path}")
+        event = routed(self._kind.event(request), chosen.route.key, chosen.parameters)
+        try:
+            invoked = function.handle(encoded(event), source)
         except Throttled:
-            return kind.throttled
+            return self._kind.throttled
         except PayloadTooLarge:
-            return kind.too_large
-        return self._answer(invoked)
+            return self._kind.too_large
+        answer = self._kind.timed_out if time.monotonic() > deadline else self._answer(invoked.answer)
+        function.observe(replace(invoked.record, http_status=answer.status))
+        return answer
 
     def _answer(self, invoked: Answer) -> HttpAnswer:
         if invoked.error:
@@ -89,21 +71,3 @@ class FrontEnd:
             return self._kind.answer(invoked.json())
         except (ValueError, TypeError):
             return self._kind.failed
-
-
-def _request(scope: Any, body: bytes) -> HttpRequest:
-    return HttpRequest(
-        method=scope["method"],
-        path=scope["raw_path"].decode("latin-1"),
-        query=scope["query_string"].decode("latin-1"),
-        headers=[(name.decode("latin-1"), _text(value)) for name, value in scope["headers"]],
-        body=body,
-        source_ip=scope["client"][0],
-    )
-
-
-def _text(value: bytes) -> str:
-    try:
-        return value.decode()
-    except UnicodeDecodeError:
-        return value.decode("latin-1")

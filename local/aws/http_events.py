@@ -93,6 +93,20 @@ def _version_2(request: HttpRequest, path: str, domain: str) -> Event:
     return event
 
 
+def routed(event: Event, key: str, parameters: dict[str, str]) -> Event:
+    """The event of a request that an HTTP API's route has taken."""
+    if key != event.get("routeKey", key):
+        event["routeKey"] = event["requestContext"]["routeKey"] = key
+    if parameters:
+        event["pathParameters"] = parameters
+    return event
+
+
+def encoded(event: Any) -> bytes:
+    """An event as it is handed to a function."""
+    return json.dumps(event, separators=(",", ":"), ensure_ascii=False).encode()
+
+
 def alb_event(request: HttpRequest, multi_value: bool = False) -> Event:
     """As an Application Load Balancer sends it; ``multi_value`` is that attribute of the target group."""
     headers = [*request.headers, *_forwarded(request).items()]
@@ -138,7 +152,12 @@ def alb_answer(result: Any) -> HttpAnswer:
 
 
 def _forwarded(request: HttpRequest) -> dict[str, str]:
-    return {"x-forwarded-for": request.source_ip, "x-forwarded-proto": "https", "x-forwarded-port": "443"}
+    return {
+        "x-forwarded-for": request.source_ip,
+        "x-forwarded-proto": "https",
+        "x-forwarded-port": "443",
+        "x-amzn-trace-id": f"Root=1-{int(time.time()):08x}-{uuid.uuid4().hex[:24]}",
+    }
 
 
 def _encoded(request: HttpRequest) -> tuple[str, bool]:
@@ -186,6 +205,8 @@ class Kind(NamedTuple):
     timed_out: HttpAnswer
     throttled: HttpAnswer
     too_large: HttpAnswer
+    not_found: HttpAnswer = HttpAnswer(404, [("content-type", "application/json")], b'{"message":"Not Found"}')
+    """Where no route takes a request."""
 
 
 def _message(status: int, key: str, text: str) -> HttpAnswer:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
+import math
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any
@@ -12,30 +13,52 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from local.aws.function import Function, Throttled
-from local.aws.instance import REGION
+from local.aws.records import Source
 from local.aws.runtime_api import Answer
+from local.aws.sqs_events import Message, sqs_event
 
 log = logging.getLogger(__name__)
 
-Message = dict[str, Any]
+DEFAULT_CONCURRENCY = 5
+"""So many batches Lambda handles at once before it scales up, which this does not."""
 
 _WAIT_SECONDS = 1
 _PAUSE_SECONDS = 0.2
+_MOST_AT_ONCE = 10
+"""SQS hands out and deletes no more."""
+_MOST_BYTES = 6_000_000
+"""A batch of more is handed to the function before it is full."""
 
 
 class QueueMapping:
     """Polls a queue and invokes a function, in threads of this process.
 
     A message is deleted when its event was handled. One that failed, alone (ReportBatchItemFailures) or with its
-    whole event, is left: it is seen again when the queue's visibility timeout has passed.
+    whole event, is left: it is seen again when the queue's visibility timeout has passed. So is one whose event the
+    function was too busy to take.
     """
 
-    def __init__(self, sqs: Any, queue_url: str, function: Function, *, batch_size: int = 1, most: int = 5) -> None:
-        """``sqs`` is a boto3 client; ``most`` events are handled at once."""
+    def __init__(
+        self,
+        sqs: Any,
+        queue_url: str,
+        function: Function,
+        *,
+        batch_size: int = 1,
+        window_seconds: float = 0,
+        most: int = DEFAULT_CONCURRENCY,
+        reports_item_failures: bool = True,
+    ) -> None:
+        """``sqs`` is a boto3 client; ``most`` events are handled at once.
+
+        A batch is handed over when it is full, or ``window_seconds`` after its first message; with 0 at once.
+        """
         self._sqs = sqs
         self._queue_url = queue_url
         self._function = function
         self._batch_size = batch_size
+        self._window_seconds = window_seconds
+        self._reports_item_failures = reports_item_failures
         self._free = threading.Semaphore(most)
         self._pool = ThreadPoolExecutor(most, thread_name_prefix="queue")
         self._ending = threading.Event()
@@ -61,13 +84,28 @@ class QueueMapping:
         while not self._ending.is_set():
             if not self._free.acquire(timeout=_PAUSE_SECONDS):
                 continue
-            messages = self._receive()
+            messages = self._batch()
             with self._handing_out:
                 if messages and not self._ending.is_set():
                     self._pool.submit(self._handle, messages)
                     continue
             self._free.release()
             self._return(messages)
+
+    def _batch(self) -> list[Message]:
+        """The messages of one event; none when the queue has been empty for a while."""
+        messages = self._receive(_WAIT_SECONDS)
+        closes = time.monotonic() + self._window_seconds
+        while messages and not self._is_full(messages) and not self._ending.is_set():
+            left = closes - time.monotonic()
+            if left <= 0:
+                break
+            messages += self._receive(min(_WAIT_SECONDS, math.ceil(left)), self._batch_size - len(messages))
+        return messages
+
+    def _is_full(self, messages: list[Message]) -> bool:
+        size = sum(len(message["Body"]) for message in messages)
+        return len(messages) >= self._batch_size or size >= _MOST_BYTES
 
     def _return(self, messages: list[Message]) -> None:
         """Let others see at once what nobody here will handle."""
@@ -77,12 +115,12 @@ class QueueMapping:
                     QueueUrl=self._queue_url, ReceiptHandle=message["ReceiptHandle"], VisibilityTimeout=0
                 )
 
-    def _receive(self) -> list[Message]:
+    def _receive(self, wait_seconds: int, most: int = _MOST_AT_ONCE) -> list[Message]:
         try:
             received = self._sqs.receive_message(
                 QueueUrl=self._queue_url,
-                MaxNumberOfMessages=self._batch_size,
-                WaitTimeSeconds=_WAIT_SECONDS,
+                MaxNumberOfMessages=min(most, self._batch_size, _MOST_AT_ONCE),
+                WaitTimeSeconds=wait_seconds,
                 AttributeNames=["All"],
                 MessageAttributeNames=["All"],
             )
@@ -94,12 +132,11 @@ class QueueMapping:
         return messages
 
     def _handle(self, messages: list[Message]) -> None:
+        what = "1 message" if len(messages) == 1 else f"{len(messages)} messages"
         try:
-            answer = self._function.invoke({"Records": [self._record(message) for message in messages]})
-            failed = failed_ids(answer, [message["MessageId"] for message in messages])
-            for message in messages:
-                if message["MessageId"] not in failed:
-                    self._sqs.delete_message(QueueUrl=self._queue_url, ReceiptHandle=message["ReceiptHandle"])
+            answer = self._function.invoke(sqs_event(messages, self._arn), Source("sqs", what))
+            failed = self._failed(answer, [message["MessageId"] for message in messages])
+            self._delete([message for message in messages if message["MessageId"] not in failed])
         except Throttled:
             log.info("%s is throttled; its messages come again", self._function.definition.name)
         except (BotoCoreError, ClientError) as error:
@@ -107,18 +144,18 @@ class QueueMapping:
         finally:
             self._free.release()
 
-    def _record(self, message: Message) -> dict[str, Any]:
-        return {
-            "messageId": message["MessageId"],
-            "receiptHandle": message["ReceiptHandle"],
-            "body": message["Body"],
-            "attributes": message.get("Attributes", {}),
-            "messageAttributes": message.get("MessageAttributes", {}),
-            "md5OfBody": hashlib.md5(message["Body"].encode(), usedforsecurity=False).hexdigest(),
-            "eventSource": "aws:sqs",
-            "eventSourceARN": self._arn,
-            "awsRegion": REGION,
-        }
+    def _failed(self, answer: Answer, ids: list[str]) -> set[str]:
+        if self._reports_item_failures:
+            return failed_ids(answer, ids)
+        return set(ids) if answer.error else set()
+
+    def _delete(self, messages: list[Message]) -> None:
+        for first in range(0, len(messages), _MOST_AT_ONCE):
+            some = messages[first : first + _MOST_AT_ONCE]
+            entries = [{"Id": str(n), "ReceiptHandle": message["ReceiptHandle"]} for n, message in enumerate(some)]
+            answer = self._sqs.delete_message_batch(QueueUrl=self._queue_url, Entries=entries)
+            for failure in answer.get("Failed", []):
+                log.warning("a message could not be deleted and comes again: %s", failure.get("Message"))
 
 
 def failed_ids(answer: Answer, ids: list[str]) -> set[str]:

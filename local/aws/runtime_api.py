@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+from local.aws.records import Status
 from local.processes import HOST
 
 MOST_BYTES = 6_291_556
@@ -31,6 +32,20 @@ class Answer:
     def json(self) -> Any:
         """The payload."""
         return json.loads(self.payload)
+
+    def described(self, key: str) -> str:
+        """With an ``error``, that part of its description; empty when there is none."""
+        try:
+            return str(self.json()[key]) if self.error else ""
+        except (ValueError, TypeError, KeyError):
+            return ""
+
+    @property
+    def status(self) -> Status:
+        """As Lambda counts it."""
+        if self.timed_out:
+            return "timeout"
+        return "error" if self.error else "success"
 
 
 def failure(kind: str, message: str, timed_out: bool = False) -> Answer:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.stack import Stack
+from tests.e2e.stack import Cold, Emulated, Stack
 
 _HERE = Path(__file__).parent
 
@@ -31,10 +31,17 @@ def pytest_runtest_makereport(
     return report
 
 
-@pytest.fixture(scope="session")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+@pytest.fixture(
+    scope="session",
+    params=[
+        pytest.param(Stack, id="process"),
+        pytest.param(Emulated, id="functions", marks=pytest.mark.slow),
+        pytest.param(Cold, id="cold functions", marks=pytest.mark.slow),
+    ],
+)
+def stack(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """A running Outpost, and a running hub that uses it."""
-    running = Stack(tmp_path_factory.mktemp("e2e"))
+    running: Stack = request.param(tmp_path_factory.mktemp("e2e"))
     try:
         running.start()
         yield running

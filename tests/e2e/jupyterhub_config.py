@@ -6,7 +6,7 @@
 import os
 from typing import Any
 
-from local.stack import HUB_CONFIG
+from local.configs import HUB_CONFIG
 
 c = get_config()  # type: ignore[name-defined]  # noqa: F821  # the loader defines it
 load_subconfig(str(HUB_CONFIG))  # type: ignore[name-defined]  # noqa: F821  # as above

@@ -6,7 +6,7 @@ from typing import Any
 
 from jupyterhub.spawner import SimpleLocalProcessSpawner
 
-from local.stack import OUTPOST_CONFIG
+from local.configs import OUTPOST_CONFIG
 
 c = get_config()  # type: ignore[name-defined]  # noqa: F821  # the loader defines it
 load_subconfig(str(OUTPOST_CONFIG))  # type: ignore[name-defined]  # noqa: F821  # as above

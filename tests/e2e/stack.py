@@ -6,8 +6,11 @@ import secrets
 from collections.abc import Callable
 from pathlib import Path
 
-from local.processes import Process, end_marked
-from local.stack import HUB_NAME, Ports, answers, hub_process, outpost_process
+from local.configs import HUB_NAME
+from local.emulator.options import Options
+from local.emulator.tick import tick
+from local.processes import HOST, Process, end_marked
+from local.stack import Ports, answers, hub_process, outpost_process, python_process
 from local.state import State
 from tests.e2e.hub import Hub, Server
 from tests.support.outpost import HubCalls
@@ -18,25 +21,44 @@ OTHER_HUB = "other"
 
 _UP_SECONDS = 40
 _HERE = Path(__file__).parent
+OUTPOST_CONFIG = _HERE / "outpost_config.py"
 
 
 class Stack:
-    """Outpost and a hub on free loopback ports, with all they store in one folder."""
+    """Outpost and a hub on free loopback ports, with all they store in one folder. Outpost is one process."""
+
+    access_line = r'"{method} {path} HTTP/1.1" {status}'
+    """What Outpost writes of a call, as a regular expression."""
 
     def __init__(self, folder: Path) -> None:
         self.state = State(folder)
         self.ports = Ports.pick()
         self._passwords = {HUB_NAME: self.state.secrets.outpost_password, OTHER_HUB: secrets.token_hex(8)}
         token = secrets.token_hex(16)
-        logins = {
-            "usernames": ";".join(self._passwords),
-            "passwords": ";".join(self._passwords.values()),
-            "JUPYTERHUB_CHECK_ENDDATES_SLEEP_TIMER": "1",
-        }
-        self.outpost = outpost_process(self.state, self.ports, _HERE / "outpost_config.py", logins)
+        logins = {"usernames": ";".join(self._passwords), "passwords": ";".join(self._passwords.values())}
+        self.outpost = self._outpost(logins)
         self.hub = hub_process(self.state, self.ports, _HERE / "jupyterhub_config.py", {"TESTER_TOKEN": token})
         self.api = Hub(self.ports.public_url, token)
         self._users = 0
+
+    def _outpost(self, logins: dict[str, str]) -> Process:
+        secrets = self.state.secrets
+        settings = {
+            **logins,
+            "JUPYTERHUB_CHECK_ENDDATES_SLEEP_TIMER": "1",
+            "OUTPOST_CONFIG_FILE": str(OUTPOST_CONFIG),
+            "OUTPOST_CRYPT_KEY": secrets.crypt_key,
+            "OUTPOST_FLAVORS_PATH": str(self.state.folder / "flavors.yaml"),
+            "OUTPOST_CREDITS_PATH": str(self.state.folder / "credits.yaml"),
+            "SQL_DATABASE_URL": str(self.state.folder / "outpost.sqlite"),
+            "DEMO_HOMES": str(self.state.homes),
+            "DEMO_FLAVORS_TOKEN": secrets.flavors_token,
+        }
+        command = ["-m", "handlers.server", "--host", HOST, "--port", str(self.ports.outpost)]
+        return python_process(self.state, "outpost", command, settings)
+
+    def tick(self) -> None:
+        """Have the scheduled work done now, where that would take a minute; one process does it every second."""
 
     def start(self) -> None:
         """Start both."""
@@ -93,6 +115,27 @@ class Stack:
 
         process.start()
         eventually(up, _UP_SECONDS, f"{process.name} answers")
+
+
+class Emulated(Stack):
+    """The same, but for the Outpost: the functions of template.yaml in the emulator."""
+
+    access_line = r'"what": "{method} {path}".*"http_status": {status}'
+    options: tuple[str, ...] = ()
+
+    def _outpost(self, logins: dict[str, str]) -> Process:
+        return outpost_process(self.state, self.ports, OUTPOST_CONFIG, logins, self.options)
+
+    def tick(self) -> None:
+        """What a minute would bring."""
+        for function in ("ExpireFunction", "RecoverFunction"):
+            tick(Options(Path(), self.state.folder, {}, {}, tick=function))
+
+
+class Cold(Emulated):
+    """With a new process for every event."""
+
+    options = ("--cold",)
 
 
 def written_by(process: Process) -> Callable[[], str]:

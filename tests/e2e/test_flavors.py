@@ -20,7 +20,12 @@ def test_the_hub_shows_flavors_in_use_and_a_server_ends_with_its_run_time(stack:
     server = stack.new_server("brief").start(flavor="brief")
     eventually(lambda: shown_by_the_hub(stack, server.user).get("brief", {}).get("current") == 1)
     assert shown_by_the_hub(stack, server.user)["brief"]["display_name"] == "20 seconds"
-    eventually(server.is_stopped, 60, "the hub notices that the server has ended")
+
+    def has_ended() -> bool:
+        stack.tick()
+        return server.is_stopped()
+
+    eventually(has_ended, 60, "the hub notices that the server has ended")
     server.assert_gone()
     stack.assert_unlisted(server)
     eventually(lambda: shown_by_the_hub(stack, server.user)["brief"]["current"] == 0)

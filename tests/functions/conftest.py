@@ -12,9 +12,10 @@ import boto3
 import pytest
 from moto.server import ThreadedMotoServer
 
+from local.aws.fork_server import ForkServer
 from local.aws.function import Function
 from local.aws.instance import REGION, Definition
-from local.aws.template import Template
+from local.aws.records import Record
 from local.processes import HOST
 from tests.contract.conftest import Deploy as DeployOutpost
 from tests.contract.conftest import config, hub, other_hub
@@ -34,13 +35,19 @@ def deploy(tmp_path: Path) -> Iterator[Deploy]:
     deployed: list[Function] = []
 
     def new(name: str, definition: dict[str, Any] | None = None, **options: Any) -> Function:
-        made: dict[str, Any] = {"log": tmp_path / "log", "init_seconds": 60, **(definition or {})}
-        deployed.append(Function(Definition(name, f"tests.functions.{name}", **made), **options))
+        made: dict[str, Any] = {"name": name, "log": tmp_path / "log", "init_seconds": 60, **(definition or {})}
+        deployed.append(Function(Definition(handler=f"tests.functions.{name}", **made), **options))
         return deployed[-1]
 
     yield new
     for function in deployed:
         function.close()
+
+
+@pytest.fixture
+def records() -> list[Record]:
+    """For an observer: ``deploy(NAME, observer=records.append)``."""
+    return []
 
 
 @pytest.fixture(scope="session")
@@ -67,15 +74,15 @@ def migrated(cluster: Cluster, aws: str, tmp_path_factory: pytest.TempPathFactor
 
 
 @pytest.fixture(scope="session")
-def template() -> Iterator[Template]:
+def fork_server() -> Iterator[ForkServer]:
     """Forks the processes of cold functions."""
-    made = Template(LIBRARIES)
+    made = ForkServer(LIBRARIES)
     yield made
     made.close()
 
 
 @pytest.fixture(scope="session")
-def functions(cluster: Cluster, aws: str, migrated: str, template: Template) -> DeployFunctions:
+def functions(cluster: Cluster, aws: str, migrated: str, fork_server: ForkServer) -> DeployFunctions:
     """Deploy Outpost as functions, each time with a database of its own."""
     databases: dict[str, OutpostFunctions] = {}
 
@@ -85,7 +92,7 @@ def functions(cluster: Cluster, aws: str, migrated: str, template: Template) -> 
             cluster.drop_database(name)
         name = f"d{uuid.uuid4().hex}"
         env = {**cluster.create_database(name, migrated), **(env or {})}
-        options.setdefault("template", template if options["cold"] else None)
+        options.setdefault("fork_server", fork_server if options["cold"] else None)
         databases[name] = OutpostFunctions(folder, config, env, aws=aws, **options)
         return databases[name]
 

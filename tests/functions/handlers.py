@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 import sys
 import threading
 import time
@@ -67,6 +68,10 @@ def blocked(event: Event, context: Any) -> None:
         time.sleep(0.005)
 
 
+def _filled(mb: int) -> bytearray:
+    return bytearray(b"x" * 1024) * (1024 * mb)
+
+
 def misbehaving(event: Event, context: Any) -> Any:
     """Does what the event says."""
     match event.get("do", "raise"):
@@ -78,6 +83,20 @@ def misbehaving(event: Event, context: Any) -> Any:
             os.kill(os.getpid(), 9)
         case "large":
             return "x" * 6_300_000
+        case "eat":
+            return len(_filled(event["mb"]) * 0)
+        case "eat and wait":
+            eaten = _filled(event["mb"])
+            time.sleep(60)
+            return len(eaten)
+        case "have a child eat":
+            script = f"import time; eaten = bytearray({event['mb']} << 20); print('full', flush=True); time.sleep(60)"
+            child = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE)
+            assert child.stdout is not None
+            child.stdout.readline()
+            return child.pid
+        case "print":
+            sys.stdout.write(event["text"] + "\n")
     return sys.getrecursionlimit()
 
 
@@ -94,8 +113,22 @@ def noting(event: Event, context: Any) -> Event:
     return {"batchItemFailures": failures}
 
 
+def keeping(event: Event, context: Any) -> None:
+    """Writes the event down."""
+    Path(os.environ["NOTES"]).write_text(json.dumps(event))
+
+
 def echo(event: Event, context: Any) -> Event:
     """An HTTP answer that holds the event."""
     headers = {"Content-Type": "application/json", "WWW-Authenticate": "Basic"}
     body = json.dumps({"event": event, "pid": os.getpid()})
     return {"statusCode": 401, "headers": headers, "cookies": ["a=1", "b=2"], "body": body, "isBase64Encoded": False}
+
+
+def exits_once(event: Event, context: Any) -> int:
+    """The first time it is called, its process ends."""
+    tried = Path(os.environ["NOTES"])
+    if not tried.exists():
+        tried.touch()
+        os._exit(3)
+    return os.getpid()

@@ -15,6 +15,8 @@ import pytest
 from local.aws.front import FrontEnd
 from local.aws.function import Function
 from local.aws.http_events import FUNCTION_URL, HTTP_API, HttpRequest, Kind, alb_answer, alb_event
+from local.aws.records import Record, Source
+from local.aws.routes import Route, Routes
 from tests.functions.conftest import Deploy
 from tests.support.waiting import eventually
 
@@ -28,7 +30,7 @@ def serve() -> Iterator[Serve]:
     """Put a front end in front of a function."""
     served: list[tuple[FrontEnd, httpx.Client]] = []
 
-    def new(function: Function, kind: Kind = FUNCTION_URL) -> httpx.Client:
+    def new(function: Function | Routes, kind: Kind = FUNCTION_URL) -> httpx.Client:
         front = FrontEnd(function, kind)
         front.start()
         served.append((front, httpx.Client(base_url=front.url, timeout=60)))
@@ -72,6 +74,7 @@ def test_a_request_is_an_event_of_format_2(deploy: Deploy, serve: Serve, kind: K
     assert event["rawQueryString"] == "x=%2F&x=2&y="
     assert event["queryStringParameters"] == {"x": "/,2", "y": ""}
     assert event["headers"]["x-many"] == "1,2"
+    assert event["headers"]["x-amzn-trace-id"].startswith("Root=1-")
     assert event["cookies"] == ["a=1", "b=2"]
     assert "cookie" not in event["headers"]
     assert (event["body"], event["isBase64Encoded"]) == ('{"ü": 1}', False)
@@ -120,6 +123,28 @@ def test_requests_at_once_are_handled_at_once(deploy: Deploy, serve: Serve, tmp_
         eventually(lambda: len(function.pids) == 3, 60)
         (tmp_path / "done").touch()
         assert len({answer.result().json() for answer in answers}) == 3
+
+
+def test_an_http_api_waits_so_long_and_no_longer_and_the_function_goes_on(
+    deploy: Deploy, serve: Serve, tmp_path: Path, records: list[Record]
+) -> None:
+    """GIVEN an integration's time-out WHEN a function takes longer THEN the client is told so, and it is not ended."""
+    function = deploy("handlers.sleeping", {"timeout": 60}, observer=records.append)
+    client = serve(Routes([Route(function, timeout=0.5)]), HTTP_API)
+    answer = client.get(f"{tmp_path}/done")
+    assert (answer.status_code, answer.json()) == (503, {"message": "Service Unavailable"})
+    (tmp_path / "done").touch()
+    eventually(lambda: [(record.status, record.http_status) for record in records] == [("success", 503)], 60)
+
+
+def test_whoever_watches_is_told_of_requests_and_their_status(
+    deploy: Deploy, serve: Serve, records: list[Record]
+) -> None:
+    client = serve(deploy("handlers.echo", observer=records.append))
+    client.post("/services?x=1")
+    (record,) = records
+    assert record.source == Source("http", "POST /services")
+    assert (record.status, record.http_status, record.cold) == ("success", 401, True)
 
 
 REQUEST = HttpRequest("GET", PATH, "x=%2F&x=2", [("x-many", "1"), ("x-many", "2")], b"\xff")

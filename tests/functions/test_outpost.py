@@ -5,14 +5,16 @@ from __future__ import annotations
 import json
 import os
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import pg8000.native
 import pytest
 
+from local.aws.fork_server import ForkServer
 from local.aws.http_events import HTTP_API
-from local.aws.template import Template
 from tests.contract.conftest import config
 from tests.contract.test_services import NAMES
 from tests.functions.conftest import DeployFunctions
@@ -35,13 +37,13 @@ with (pathlib.Path(os.environ["TMPDIR"]) / "pids").open("a") as notes:
 
 
 @pytest.fixture
-def make(functions: DeployFunctions, template: Template, tmp_path: Path) -> Iterator[Make]:
+def make(functions: DeployFunctions, fork_server: ForkServer, tmp_path: Path) -> Iterator[Make]:
     """An Outpost of the test's own, whose leases and messages come back soon."""
     made: list[OutpostFunctions] = []
 
     def new(more: str = "", *, cold: bool = False, **options: Any) -> OutpostFunctions:
         env = {"OUTPOST_LEASE_SECONDS": str(LEASE_SECONDS)}
-        options = {"cold": cold, "template": template, "visibility_seconds": LEASE_SECONDS, **options}
+        options = {"cold": cold, "fork_server": fork_server, "visibility_seconds": LEASE_SECONDS, **options}
         made.append(functions(tmp_path, config(more), env, **options))
         return made[-1]
 
@@ -72,9 +74,21 @@ def is_empty(outpost: OutpostFunctions) -> bool:
     return all(told["Attributes"][name] == "0" for name in names)
 
 
+@contextmanager
+def locked_rows(env: Mapping[str, str]) -> Iterator[pg8000.native.Connection]:
+    """A connection to a deployment's database, for locks that last as long as its transaction."""
+    connection = pg8000.native.Connection(
+        env["SQL_USER"], env["SQL_HOST"], env["SQL_DATABASE"], port=int(env["SQL_PORT"])
+    )
+    try:
+        yield connection
+    finally:
+        connection.close()
+
+
 @pytest.mark.parametrize("kind", ["warm", "cold", "cold and not forked"])
 def test_a_cold_function_has_a_new_process_for_every_request_and_a_warm_one_has_not(make: Make, kind: str) -> None:
-    outpost = make(PIDS, cold=kind != "warm", **({"template": None} if kind == "cold and not forked" else {}))
+    outpost = make(PIDS, cold=kind != "warm", **({"fork_server": None} if kind == "cold and not forked" else {}))
     outpost.start()
     with outpost.hub() as hub:
         assert hub.start("a").status_code == 200
@@ -119,6 +133,58 @@ def test_a_worker_that_dies_in_the_middle_of_a_start_leaves_nothing_and_the_hub_
         eventually(lambda: [s["status"] for s in hub.services()] == ["running"], SECONDS)
         assert len(servers_in(outpost.folder)) == 1
         eventually(lambda: is_empty(outpost))
+
+
+def worker_ends(outpost: OutpostFunctions) -> list[tuple[str, str]]:
+    """How the worker's events ended, one after the other."""
+    return [(each.status, each.error_type) for each in outpost.records if each.function == "worker"]
+
+
+WAITS_FOR_A_ROW = "SELECT 1 FROM pg_locks WHERE NOT granted AND locktype IN ('tuple', 'transactionid')"
+KILLED = ("error", "Runtime.ExitError")
+HANDLED = ("success", "")
+
+
+def test_a_worker_that_dies_before_it_has_claimed_its_row_gets_the_message_again_and_starts_one_server(
+    make: Make,
+) -> None:
+    """GIVEN a worker that has a message and waits for the row WHEN it is killed THEN the next one starts the server."""
+    outpost = make()
+    outpost.start()
+    outpost.close_schedules()  # or recovery might be who starts it
+    outpost.close_queue()
+    with outpost.hub() as hub, locked_rows(outpost.env) as rows:
+        hub.start("a", asynchronous=True)
+        rows.run("BEGIN")
+        rows.run("SELECT * FROM service FOR UPDATE")
+        outpost.open_queue()
+        eventually(lambda: rows.run(WAITS_FOR_A_ROW))
+        for pid in outpost.functions["worker"].pids:
+            os.kill(pid, signal.SIGKILL)
+        eventually(lambda: worker_ends(outpost) == [KILLED])
+        rows.run("COMMIT")
+        eventually(lambda: [s["status"] for s in hub.services()] == ["running"], SECONDS)
+        eventually(lambda: is_empty(outpost))
+        assert worker_ends(outpost) == [KILLED, HANDLED]
+        assert len(servers_in(outpost.folder)) == 1
+
+
+def test_a_worker_that_dies_when_its_server_runs_gets_the_message_again_and_starts_no_second_server(make: Make) -> None:
+    """GIVEN a worker that is killed before its event's end WHEN the message comes again THEN the server is the same."""
+    outpost = make()
+    outpost.start(OUTPOST_FAULT="start:running")
+    outpost.close_schedules()
+    with outpost.hub() as hub:
+        hub.start("a", asynchronous=True)
+        eventually(lambda: worker_ends(outpost) == [KILLED], SECONDS)
+        outpost.close_queue()
+        outpost.redeploy("worker")
+        (server,) = servers_in(outpost.folder)
+        outpost.open_queue()
+        eventually(lambda: worker_ends(outpost)[-1] == HANDLED, SECONDS)
+        eventually(lambda: is_empty(outpost))
+        assert servers_in(outpost.folder) == [server]
+        assert [s["status"] for s in hub.services()] == ["running"]
 
 
 def test_an_instance_that_dies_before_it_could_send_the_message_delays_the_start(

@@ -1,20 +1,20 @@
-"""Messages and schedules reach functions."""
+"""Messages reach functions."""
 
 from __future__ import annotations
 
+import json
 import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
 
 from local.aws.function import Function
 from local.aws.queue_mapping import QueueMapping, failed_ids
+from local.aws.records import Record
 from local.aws.runtime_api import Answer
-from local.aws.schedule import Schedule
 from tests.functions.conftest import Deploy
 from tests.support.waiting import eventually
 
@@ -36,7 +36,7 @@ def mapped(sqs: Any, queue: str) -> Iterator[Map]:
     """Map the queue to a function."""
     made: list[QueueMapping] = []
 
-    def new(function: Function, **options: int) -> QueueMapping:
+    def new(function: Function, **options: Any) -> QueueMapping:
         made.append(QueueMapping(sqs, queue, function, **options))
         made[-1].start()
         return made[-1]
@@ -85,6 +85,97 @@ def test_of_an_event_that_failed_every_message_comes_again(
     assert left(sqs, queue) == 1
 
 
+def test_a_function_that_reports_nothing_item_by_item_has_handled_all_or_nothing(
+    sqs: Any, queue: str, mapped: Map, noting: Function, tmp_path: Path
+) -> None:
+    """GIVEN no ReportBatchItemFailures WHEN a function names failures all the same THEN nobody reads it."""
+    sqs.send_message(QueueUrl=queue, MessageBody="bad")
+    mapped(noting, reports_item_failures=False)
+    eventually(lambda: noted(tmp_path)["bad"] == 1)
+    eventually(lambda: left(sqs, queue) == 0)
+
+
+def test_a_message_that_failed_too_often_goes_to_the_dead_letter_queue(
+    sqs: Any, queue: str, mapped: Map, noting: Function, tmp_path: Path
+) -> None:
+    """GIVEN a redrive policy WHEN a message fails twice THEN it lies in the other queue, and is not tried again."""
+    dead = sqs.create_queue(QueueName=uuid.uuid4().hex)["QueueUrl"]
+    arn = sqs.get_queue_attributes(QueueUrl=dead, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    policy = json.dumps({"deadLetterTargetArn": arn, "maxReceiveCount": 2})
+    sqs.set_queue_attributes(QueueUrl=queue, Attributes={"RedrivePolicy": policy})
+    sqs.send_message(QueueUrl=queue, MessageBody="all")
+    mapped(noting)
+    eventually(lambda: left(sqs, dead) == 1)
+    assert left(sqs, queue) == 0
+    assert noted(tmp_path)["all"] == 2
+    (message,) = sqs.receive_message(QueueUrl=dead)["Messages"]
+    assert message["Body"] == "all"
+
+
+def test_a_window_gathers_more_messages_than_one_call_hands_out(
+    sqs: Any, queue: str, mapped: Map, noting: Function, tmp_path: Path
+) -> None:
+    sqs.set_queue_attributes(QueueUrl=queue, Attributes={"VisibilityTimeout": "60"})
+    for n in range(15):
+        sqs.send_message(QueueUrl=queue, MessageBody=f"{n}")
+    events: list[Record] = []
+    noting.observe = events.append
+    mapped(noting, batch_size=15, window_seconds=60)
+    eventually(lambda: left(sqs, queue) == 0)
+    assert [event.source.what for event in events] == ["15 messages"]
+    assert noted(tmp_path).total() == 15
+
+
+def test_a_window_that_ends_hands_over_what_there_is(
+    sqs: Any, queue: str, mapped: Map, noting: Function, tmp_path: Path
+) -> None:
+    sqs.set_queue_attributes(QueueUrl=queue, Attributes={"VisibilityTimeout": "60"})
+    sqs.send_message(QueueUrl=queue, MessageBody="one")
+    mapped(noting, batch_size=15, window_seconds=1)
+    eventually(lambda: left(sqs, queue) == 0)
+    assert noted(tmp_path) == {"one": 1}
+
+
+def test_messages_whose_function_is_too_busy_come_again(
+    sqs: Any, queue: str, mapped: Map, deploy: Deploy, tmp_path: Path, records: list[Record]
+) -> None:
+    """GIVEN one instance, which is busy WHEN a second message comes THEN it waits in the queue until it is its turn."""
+    environment = {"NOTES": str(tmp_path)}
+    definition = {"environment": environment, "timeout": 60, "concurrency": 1}
+    function = deploy("handlers.blocked", definition, observer=records.append)
+    sqs.send_message(QueueUrl=queue, MessageBody="x")
+    mapped(function, most=2)
+    eventually(lambda: list(tmp_path.glob("began-*")), 60)
+    sqs.set_queue_attributes(QueueUrl=queue, Attributes={"VisibilityTimeout": "60"})
+    sqs.send_message(QueueUrl=queue, MessageBody="y")
+    eventually(lambda: "throttled" in [record.status for record in records])
+    assert left(sqs, queue) == 2
+    (tmp_path / "go").touch()
+
+
+def test_a_message_arrives_as_lambda_hands_it_over(
+    sqs: Any, queue: str, mapped: Map, deploy: Deploy, tmp_path: Path
+) -> None:
+    function = deploy("handlers.keeping", {"environment": {"NOTES": str(tmp_path / "event")}})
+    attributes = {
+        "colour": {"DataType": "String", "StringValue": "blue"},
+        "raw": {"DataType": "Binary", "BinaryValue": b"\xff"},
+    }
+    sent = sqs.send_message(QueueUrl=queue, MessageBody="ü", MessageAttributes=attributes)
+    mapped(function)
+    eventually(lambda: left(sqs, queue) == 0)
+    (record,) = json.loads((tmp_path / "event").read_text())["Records"]
+    assert record["messageId"] == sent["MessageId"]
+    assert (record["body"], record["md5OfBody"]) == ("ü", sent["MD5OfMessageBody"])
+    assert record["eventSource"] == "aws:sqs"
+    assert record["eventSourceARN"].startswith("arn:aws:sqs:eu-central-1:")
+    assert {"ApproximateReceiveCount", "SentTimestamp", "SenderId"} <= record["attributes"].keys()
+    assert record["messageAttributes"] == {
+        "colour": {"dataType": "String", "stringValue": "blue", "stringListValues": [], "binaryListValues": []},
+        "raw": {"dataType": "Binary", "binaryValue": "/w==", "stringListValues": [], "binaryListValues": []},
+    }
+
+
 def test_messages_are_handled_at_once_up_to_the_bound(
     sqs: Any, queue: str, mapped: Map, deploy: Deploy, tmp_path: Path
 ) -> None:
@@ -114,12 +205,3 @@ def test_messages_are_handled_at_once_up_to_the_bound(
 )
 def test_a_report_of_failures_is_read_by_lambdas_rules(answer: Answer, failed: set[str]) -> None:
     assert failed_ids(answer, ["a", "b"]) == failed
-
-
-def test_a_schedule_invokes_again_and_again_until_it_ends(noting: Function, tmp_path: Path) -> None:
-    schedule = Schedule(noting, 0.1)
-    schedule.start()
-    eventually(lambda: noted(tmp_path)["aws.events"] >= 3)
-    schedule.close()
-    (pid,) = noting.pids
-    assert psutil.Process(pid).status() == psutil.STATUS_STOPPED

@@ -5,20 +5,24 @@ from __future__ import annotations
 import os
 import uuid
 from collections.abc import Mapping
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import boto3
 import httpx
 
+from local.aws.async_events import AsyncEvents
+from local.aws.cron import Rate
+from local.aws.fork_server import ForkServer
 from local.aws.front import FrontEnd
 from local.aws.function import Function
 from local.aws.http_events import FUNCTION_URL, Kind
 from local.aws.instance import REGION, Definition
 from local.aws.queue_mapping import QueueMapping
+from local.aws.records import Record
 from local.aws.runtime_api import Answer
 from local.aws.schedule import Schedule
-from local.aws.template import Template
 from tests.support.outpost import OutpostProcess
 from tests.support.waiting import eventually
 
@@ -27,6 +31,7 @@ KEYS = {"aws_access_key_id": "test", "aws_secret_access_key": "test"}
 _TIMEOUTS = {"api": 120.0, "worker": 300.0, "expire": 60.0, "recover": 60.0, "tunnels": 60.0, "migrate": 60.0}
 _PREPARED = {"api": 2, "worker": 1}
 _FUNCTIONS = ("api", "worker", "expire", "recover", "tunnels")
+_SCHEDULED = ("expire", "recover", "tunnels")
 _INIT_SECONDS = 60.0
 """More than Lambda gives, because this machine does much else at the same time."""
 
@@ -66,16 +71,16 @@ class OutpostFunctions(OutpostProcess):
         aws: str,
         cold: bool,
         kind: Kind = FUNCTION_URL,
-        template: Template | None = None,
+        fork_server: ForkServer | None = None,
         visibility_seconds: int = 30,
     ) -> None:
         """``aws`` is the endpoint of SQS; a message that was not handled is seen again after that time.
 
-        With ``cold`` every event has a process of its own, which the ``template`` forks.
+        With ``cold`` every event has a process of its own, which the fork server forks.
         """
         super().__init__(folder, config, env)
         self.cold = cold
-        self._template = template
+        self._fork_server = fork_server
         self._kind = kind
         self.sqs: Any = boto3.client("sqs", endpoint_url=aws, region_name=REGION, **KEYS)
         made = self.sqs.create_queue(
@@ -85,6 +90,8 @@ class OutpostFunctions(OutpostProcess):
         self.env |= {"OUTPOST_QUEUE_URL": self.queue_url, "AWS_ENDPOINT_URL": aws}
         self.env |= {name.upper(): value for name, value in KEYS.items()}
         self.functions: dict[str, Function] = {}
+        self.records: list[Record] = []
+        """What was told of every invocation."""
         self.closed = False
         self._parts: list[FrontEnd | Schedule] = []
         self._queue: QueueMapping | None = None
@@ -120,13 +127,24 @@ class OutpostFunctions(OutpostProcess):
         self.functions = {name: self._function(name, env) for name in _FUNCTIONS}
         self._parts = [
             FrontEnd(self.functions["api"], self._kind, self.port),
-            Schedule(self.functions["expire"], expire),
-            Schedule(self.functions["recover"], lease / 3),
-            Schedule(self.functions["tunnels"], 30),
+            self._schedule("expire", expire),
+            self._schedule("recover", lease / 3),
+            self._schedule("tunnels", 30),
         ]
         for part in self._parts:
             part.start()
         self.open_queue()
+
+    def close_schedules(self) -> None:
+        """Nothing is done but what messages and requests ask for."""
+        for part in self._parts:
+            if isinstance(part, Schedule):
+                part.close()
+
+    def redeploy(self, name: str, **env: str) -> None:
+        """Replace a function; what invokes it has to be stopped before."""
+        self.functions[name].close()
+        self.functions[name] = self._function(name, env)
 
     def open_queue(self) -> None:
         """Let messages reach the worker."""
@@ -139,17 +157,23 @@ class OutpostFunctions(OutpostProcess):
             self._queue.close()
             self._queue.join()
 
+    def _schedule(self, name: str, seconds: float) -> Schedule:
+        return Schedule(name, Rate(timedelta(seconds=seconds)), AsyncEvents(self.functions[name]))
+
     def _function(self, name: str, env: Mapping[str, str]) -> Function:
         definition = Definition(
             name,
             f"handlers.aws.{name}",
             {**self.env, **env},
             timeout=_TIMEOUTS[name],
+            concurrency=1 if name in _SCHEDULED else 10,
+            retry_attempts=0,
+            max_event_age_seconds=0,  # a tick is left out while the last one is under way
             init_seconds=_INIT_SECONDS,
             log=self.log,
-            template=self._template,
+            fork_server=self._fork_server,
         )
-        return Function(definition, cold=self.cold, prepared=_PREPARED.get(name, 0))
+        return Function(definition, cold=self.cold, prepared=_PREPARED.get(name, 0), observer=self.records.append)
 
     def wait(self) -> None:
         """Wait until it answers."""

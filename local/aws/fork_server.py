@@ -1,7 +1,7 @@
-"""New processes at a fraction of their price: a template imports libraries once, and every instance is a fork of it.
+"""New processes at a fraction of their price: a server imports libraries once, and every instance is a fork of it.
 
-What the function's own code imports, opens and remembers is still new in each of them. The template is a process of
-its own (``python -m local.aws.template LIBRARY...``), because one that has threads cannot fork.
+What the function's own code imports, opens and remembers is still new in each of them. The server is a process of
+its own (``python -m local.aws.fork_server LIBRARY...``), because one that has threads cannot fork.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _ROOT = Path(__file__).parents[2]
 
 
 class Forked:
-    """A process that a template has forked; like ``subprocess.Popen``, as far as instances need it."""
+    """A process that a fork server has forked; like ``subprocess.Popen``, as far as instances need it."""
 
     def __init__(self, pid: int) -> None:
         self.pid = pid
@@ -55,14 +55,14 @@ class Forked:
         self._ended.set()
 
 
-class Template:
+class ForkServer:
     """Forks processes that have imported ``libraries``. Thread-safe."""
 
     def __init__(self, libraries: Sequence[str]) -> None:
         """The first fork waits for the imports."""
         ours, its = socket.socketpair()
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "local.aws.template", *libraries], stdin=its.fileno(), cwd=_ROOT, process_group=0
+            [sys.executable, "-m", "local.aws.fork_server", *libraries], stdin=its.fileno(), cwd=_ROOT, process_group=0
         )
         its.close()
         self._socket = ours
@@ -82,7 +82,7 @@ class Template:
             self._socket.sendall(json.dumps(order).encode() + b"\n")
             self._forked.wait_for(lambda: self._next is not None or self._has_ended, timeout=60)
             if self._next is None:
-                raise RuntimeError("the template does not fork; what it wrote on stderr says why")
+                raise RuntimeError("the fork server does not fork; what it wrote on stderr says why")
             return self._next
 
     def close(self) -> None:
@@ -162,7 +162,7 @@ def _fork(order: dict[str, Any], orders: socket.socket, others: list[socket.sock
         code = 0
     except SystemExit as error:
         code = error.code
-    except BaseException as error:  # noqa: BLE001  # nothing may come back into the template's own code
+    except BaseException as error:  # noqa: BLE001  # nothing may come back into the server's own code
         sys.excepthook(type(error), error, error.__traceback__)
     finally:
         with contextlib.suppress(Exception):

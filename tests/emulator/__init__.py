@@ -1,0 +1,1 @@
+"""``python -m local``: its command line, its state, its output."""

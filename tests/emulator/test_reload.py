@@ -1,0 +1,90 @@
+"""``--reload``: what changes is taken over; what cannot be run is not, and is told."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import httpx
+import psutil
+import pytest
+
+from tests.emulator.conftest import Start
+from tests.emulator.test_mistakes import change
+from tests.support.emulator import Emulator
+from tests.support.waiting import eventually
+
+ANOTHER = """
+  Another:
+    Type: AWS::Serverless::Function
+    Properties:
+      Handler: app.greet
+      FunctionUrlConfig:
+        AuthType: NONE
+      Events:
+        Often:
+          Type: Schedule
+          Properties:
+            Schedule: rate(1 day)
+
+  Worker:
+"""
+
+
+@pytest.fixture
+def running(app: Path, emulator: Start) -> Emulator:
+    """The application, running, with an eye on its files."""
+    return emulator(app, "--reload").start()
+
+
+def reloaded(running: Emulator, times: int = 1) -> None:
+    """Wait until changes have been taken over so often."""
+    eventually(lambda: len(running.events("reloaded")) == times, 30, f"reloaded {times} times")
+
+
+def test_warm_instances_end_after_their_event_and_new_ones_have_the_new_code(app: Path, running: Emulator) -> None:
+    with ThreadPoolExecutor(1) as pool:
+        slow = pool.submit(running.invoke, "Greeter", {"sleep": 4, "note": str(app.with_name("note"))})
+        eventually(app.with_name("note").exists, what="the event is under way")
+        change(app.with_name("app.py"), "VERSION = 1", "VERSION = 2")
+        reloaded(running)
+        assert running.invoke("Greeter")["version"] == 2
+        assert not slow.done()
+        before = slow.result()
+    assert before["version"] == 1
+    eventually(lambda: before["pid"] not in psutil.pids(), what="its instance has ended")
+    assert running.invoke("Greeter")["version"] == 2
+
+
+def test_functions_come_and_go_with_the_template(app: Path, running: Emulator) -> None:
+    change(app, "\n  Worker:\n", ANOTHER)
+    reloaded(running)
+    assert running.invoke("Another")["greeting"] == "Hello"
+    assert running.tick("Another").returncode == 0
+    change(app, ANOTHER, "\n  Worker:\n")
+    reloaded(running, 2)
+    url = f"{running.facts['invoke']}/2015-03-31/functions/Another/invocations"
+    assert httpx.post(url, json={}).status_code == 404
+    assert running.invoke("Greeter")["greeting"] == "Hello"
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "said"),
+    [
+        ("template.yaml", "Globals:", "Globules:", "Globules"),
+        ("app.py", "def greet", "def grete", "has no 'greet'"),
+        ("app.py", "VERSION = 1", "import no_such_package", "No module named 'no_such_package'"),
+    ],
+)
+def test_what_cannot_be_run_is_told_and_what_ran_goes_on(
+    app: Path, running: Emulator, file: str, old: str, new: str, said: str
+) -> None:
+    pid = running.invoke("Greeter")["pid"]
+    change(app.with_name(file), old, new)
+    error = eventually(lambda: running.events("error"), 30, "it is told")
+    assert error[0]["text"].startswith("not reloaded: ")
+    assert said in error[0]["text"]
+    assert running.invoke("Greeter")["pid"] == pid
+    change(app.with_name(file), new, old)
+    reloaded(running)
+    assert running.invoke("Greeter")["pid"] != pid
