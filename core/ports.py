@@ -82,6 +82,12 @@ class Store(Protocol):
     def identities(self, service_ids: Sequence[int]) -> list[Identity]:
         """The names of those that are there."""
 
+    def missing(self, service_ids: Sequence[int]) -> list[int]:
+        """Those of these ids that have no row. An id is never used again."""
+
+    def outpost_id(self) -> str:
+        """A random id that comes with the database: the same for all replicas, and no other Outpost's."""
+
     def ssh_restarted(self, generation: str) -> bool:
         """The SSH node is of that generation now; False when this was known already."""
 

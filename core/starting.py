@@ -69,6 +69,8 @@ class Start:
     async def _drive(self, spawner: Any) -> str:
         inputs = self._service.inputs
         fault_point("start:claimed")
+        if spawner.lists_own:
+            spawner.outpost_id = await in_thread(self._parts.store.outpost_id)
         await driving.prepare(spawner, self._service)
         if state := driving.state_of(spawner):
             await self._swap(state=state)

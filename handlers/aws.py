@@ -26,6 +26,8 @@ from infra.schema import schema_state
 from infra.wiring import Outpost, utc_now
 from infra.wiring_functions import FunctionOutpost, build_function
 
+Job = Callable[[Outpost, bool], Awaitable[int]]
+
 _loop = asyncio.new_event_loop()
 asyncio.set_event_loop(_loop)  # Mangum takes the current one
 
@@ -52,7 +54,7 @@ def expire(event: Event, context: Any) -> dict[str, Any]:
 
 
 def recover(event: Event, context: Any) -> dict[str, Any]:
-    """Scheduled: carry on what nobody does; now and then, stop what its hub has forgotten."""
+    """Scheduled: carry on what nobody does; now and then, find what hubs have forgotten, and what no row knows."""
     return _scheduled(aws_events.scheduled(event), context, _recover)
 
 
@@ -91,7 +93,7 @@ def _invocation(context: Any) -> Iterator[FunctionOutpost]:
     yield function
 
 
-def _scheduled(options: Event, context: Any, job: Callable[[Outpost, bool], Awaitable[int]]) -> dict[str, Any]:
+def _scheduled(options: Event, context: Any, job: Job) -> dict[str, Any]:
     began, dry_run = time.perf_counter(), bool(options.get("dry_run"))
     with _invocation(context) as function:
         if generation := options.get("generation"):
@@ -103,16 +105,19 @@ def _scheduled(options: Event, context: Any, job: Callable[[Outpost, bool], Awai
 
 async def _recover(outpost: Outpost, dry_run: bool) -> int:
     found = await jobs.recover(outpost, dry_run)
-    if jobs.cleanup_is_on(outpost) and (dry_run or await _is_cleanup_due(outpost)):
+    settings = outpost.settings
+    if jobs.cleanup_is_on(outpost) and (dry_run or await _is_due(jobs.cleanup, settings.cleanup_seconds, outpost)):
         found += await jobs.cleanup(outpost, dry_run)
+    if dry_run or await _is_due(jobs.orphans, settings.orphans_seconds, outpost):
+        found += await jobs.orphans(outpost, dry_run)
     return found
 
 
-async def _is_cleanup_due(outpost: Outpost) -> bool:
+async def _is_due(job: Job, seconds: float, outpost: Outpost) -> bool:
     """It has a period of its own, longer than this function's."""
     now = outpost.clock()
-    until = now + timedelta(seconds=outpost.settings.cleanup_seconds * 0.9)
-    return await in_thread(outpost.store.take_tick, jobs.cleanup.__name__, request_id.get(), now, until)
+    until = now + timedelta(seconds=seconds * 0.9)
+    return await in_thread(outpost.store.take_tick, job.__name__, request_id.get(), now, until)
 
 
 def _count_request(call: str, status: int, seconds: float) -> None:

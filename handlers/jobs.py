@@ -35,6 +35,11 @@ async def cleanup(outpost: Outpost, dry_run: bool = False) -> int:
     return await cleaning.cleanup(outpost.store, outpost.calls, lists, stop, outpost.clock, dry_run)
 
 
+async def orphans(outpost: Outpost, dry_run: bool = False) -> int:
+    """Report, or take away, servers of this Outpost that no row knows."""
+    return await outpost.orphans.look(outpost.settings.delete_orphans, dry_run)
+
+
 async def tunnels(outpost: Outpost, dry_run: bool = False) -> int:
     """Have hubs set their tunnels up again after a restart of the SSH node."""
     return await outpost.tunnels.rebuild(dry_run)

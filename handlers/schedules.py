@@ -32,6 +32,7 @@ def schedules(outpost: Outpost) -> list[Schedule]:
     periods: list[tuple[Callable[[Outpost], Awaitable[int]], float]] = [
         (jobs.recover, settings.lease_seconds / 3),
         (jobs.tunnels, settings.tunnels_seconds),
+        (jobs.orphans, settings.orphans_seconds),
     ]
     if settings.check_enddates:
         periods.append((jobs.expire, settings.check_enddates_seconds))

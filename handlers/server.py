@@ -6,6 +6,7 @@ import argparse
 import asyncio
 import gc
 import logging
+import os
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -18,8 +19,9 @@ from core.threads import in_thread
 from handlers import check_config, database
 from handlers.api import create_app
 from handlers.schedules import run_forever, schedules
+from infra.cluster_access import reach_cluster
 from infra.settings import read_settings
-from infra.wiring import Outpost, build
+from infra.wiring import Outpost, build, utc_now
 
 log = logging.getLogger(__name__)
 
@@ -48,7 +50,9 @@ def main(argv: list[str] | None = None) -> int:
             return database.run_migrate()
         if arguments.command == "rotate-key":
             return database.run_rotate_key()
-        outpost = build(read_settings())
+        settings = read_settings()
+        reach_cluster(settings, os.environ, utc_now)
+        outpost = build(settings)
         database.prepare(outpost.settings, outpost.database)
         serve(outpost, arguments.host, arguments.port)
     except ConfigError as error:

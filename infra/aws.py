@@ -22,8 +22,11 @@ _making = Lock()
 def session() -> Any:
     """boto3's session of this process; AWS's variables apply, credentials are renewed by themselves."""
     import boto3
+    import botocore.session
 
-    return boto3.session.Session()
+    settings = botocore.session.get_session()
+    settings.set_config_variable("sts_regional_endpoints", "regional")  # older versions call another region's
+    return boto3.session.Session(botocore_session=settings)
 
 
 def client(service: str) -> Any:
@@ -40,6 +43,16 @@ def _client(service: str) -> Any:
         connect_timeout=_CONNECT_SECONDS, read_timeout=_READ_SECONDS, retries={"total_max_attempts": _ATTEMPTS}
     )
     return session().client(service, config=config)
+
+
+@cache
+def public_url(service: str) -> str:
+    """Where that service is for everybody in this region and partition, whatever ``AWS_ENDPOINT_URL`` says."""
+    from botocore.config import Config
+
+    with _making:
+        made = session().client(service, config=Config(ignore_configured_endpoint_urls=True))
+    return str(made.meta.endpoint_url)
 
 
 @contextmanager

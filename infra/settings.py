@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from typing import Annotated, Literal, TypeVar
 
@@ -12,6 +13,8 @@ from core.cleanup import ServerList
 from core.errors import ConfigError
 from infra.crypto import Sealer
 from infra.database_settings import DatabaseSettings
+
+_GKE_CLUSTER = re.compile(r"projects/[^/]+/locations/[^/]+/clusters/[^/]+")
 
 S = TypeVar("S", bound=DatabaseSettings)
 
@@ -60,8 +63,18 @@ class Settings(StoreSettings):
     cleanup_urls: str = Field("", validation_alias="JUPYTERHUB_CLEANUP_URLS")
     cleanup_tokens: SecretStr = Field(SecretStr(""), validation_alias="JUPYTERHUB_CLEANUP_TOKENS")
 
+    delete_orphans: bool = Field(False, validation_alias="OUTPOST_DELETE_ORPHANS")
+    """Take away servers of this Outpost that have no row; else they are only reported."""
+    orphans_seconds: float = Field(1800, validation_alias="OUTPOST_ORPHANS_SLEEP_TIMER", gt=0)
+
     queue_url: str = Field("", validation_alias="OUTPOST_QUEUE_URL")
     """The SQS queue of the worker, where Outpost runs as functions."""
+
+    eks_cluster: str = Field("", validation_alias="OUTPOST_EKS_CLUSTER")
+    gke_cluster: str = Field("", validation_alias="OUTPOST_GKE_CLUSTER")
+    gke_endpoint_url: str = Field(
+        "https://container.googleapis.com", validation_alias="OUTPOST_GKE_ENDPOINT_URL", pattern="^https?://[^/]+"
+    )
 
     ssh_generation: str = Field("", validation_alias="OUTPOST_SSH_GENERATION", max_length=255)
     """Set where this Outpost is the SSH node of its hubs; another value than before says that it restarted."""
@@ -107,6 +120,13 @@ class Settings(StoreSettings):
             raise ConfigError(f"{counts}: they must have one entry for each hub, separated by ';'")
         return [ServerList(*entry) for entry in zip(*lists.values(), strict=True)]
 
+    def check_cluster(self) -> None:
+        """Raises ``ConfigError`` when no cluster, or more than one, can be meant."""
+        if self.gke_cluster and not _GKE_CLUSTER.fullmatch(self.gke_cluster):
+            raise ConfigError("OUTPOST_GKE_CLUSTER: must be projects/P/locations/L/clusters/C")
+        if self.eks_cluster and self.gke_cluster:
+            raise ConfigError("OUTPOST_EKS_CLUSTER, OUTPOST_GKE_CLUSTER: both are set, but an Outpost has one cluster")
+
 
 def _split(text: str) -> list[str]:
     """The entries at their positions, which a gap must not shift."""
@@ -118,6 +138,7 @@ def read_settings() -> Settings:
     """The settings in this process's environment. Raises ``ConfigError`` that names the variable."""
     settings = from_environment(Settings)
     _ = settings.server_lists
+    settings.check_cluster()
     return settings
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import Select, and_, bindparam, delete, func, insert, select, update
 
 from core.model import Status
-from infra.tables import hubs, services, ssh_nodes
+from infra.tables import hubs, outposts, services, ssh_nodes
 
 SSH_NODE = "ssh"
 
@@ -19,6 +19,8 @@ _has_version = and_(_s.id == bindparam("row_id"), _s.version == bindparam("row_v
 """A parameter of an ``UPDATE`` must not have the name of a column that is set."""
 
 ssh_generation = select(ssh_nodes.c.generation).where(ssh_nodes.c.name == SSH_NODE)
+
+outpost_id = select(outposts.c.id)
 
 hub_lock = select(hubs.c.name).where(hubs.c.name == bindparam("hub")).with_for_update()
 """SQLite's write transactions are alone already; ``FOR UPDATE`` is dropped there."""

@@ -139,6 +139,19 @@ class SqlStore:
         with self._db.read() as db:
             return list(db.scalars(query))
 
+    def missing(self, service_ids: Sequence[int]) -> list[int]:
+        """Those without a row."""
+        found: set[int] = set()
+        with self._db.read() as db:
+            for some in _batched(service_ids):
+                found.update(db.scalars(select(services.c.id).where(services.c.id.in_(some))))
+        return [service_id for service_id in service_ids if service_id not in found]
+
+    def outpost_id(self) -> str:
+        """The id that the migration has made up."""
+        with self._db.read() as db:
+            return str(db.execute(statements.outpost_id).scalar_one())
+
     def take_tick(self, job: str, owner: str, now: datetime, until: datetime) -> bool:
         """Take, or keep, the lease of a scheduled job."""
         take = self._upsert(leases).values(job=job, owner=owner, until=until)

@@ -86,6 +86,9 @@ leases = Table(
     Column("until", UtcDateTime, nullable=False),
 )
 
+outposts = Table("outpost", metadata, Column("id", String, primary_key=True))
+"""One row, made by the migration: what this Outpost's servers are labelled with."""
+
 ssh_nodes = Table(
     "ssh_node",
     metadata,

@@ -20,6 +20,7 @@ from core.flavors import Flavors
 from core.hub_calls import HubCalls
 from core.lifecycle import Lifecycle
 from core.notify import Notifier
+from core.orphans import Orphans
 from core.parts import Parts
 from core.ports import Clock, Dispatcher
 from core.rules import CREDITS, RuleFile
@@ -54,6 +55,7 @@ class Outpost:
     flavor_teller: FlavorTeller
     lifecycle: Lifecycle
     tunnels: Tunnels
+    orphans: Orphans
     calls: HubCalls
     dispatcher: Dispatcher
     background: Background
@@ -151,6 +153,7 @@ def assemble(settings: Settings, clock: Clock, hosting: Hosting) -> Outpost:
         flavor_teller=teller,
         lifecycle=Lifecycle(parts),
         tunnels=Tunnels(store, config, calls, clock, hosting.tunnel_seconds),
+        orphans=Orphans(store, config, clock),
         calls=calls,
         dispatcher=hosting.dispatcher,
         background=hosting.background,

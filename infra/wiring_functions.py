@@ -11,8 +11,8 @@ from core.background import Background
 from core.errors import ConfigError
 from core.logs import JsonFormatter
 from core.ports import Clock
+from infra.cluster_access import reach_cluster
 from infra.dispatch_sqs import SqsDispatcher, SqsQueue, SqsUpdates
-from infra.eks import EksAccess
 from infra.s3_files import S3Files
 from infra.secrets import Secrets
 from infra.settings import Settings, read_settings
@@ -31,14 +31,15 @@ class Environment:
         os.environ.setdefault("SQL_POOL_SIZE", "0")  # an instance that is frozen must not hold connections
         self._secrets = Secrets(os.environ, clock)
         self._files = S3Files(os.environ, clock)
-        self._eks = EksAccess(os.environ, clock)
         self.settings = read_settings()
+        self._cluster = reach_cluster(self.settings, os.environ, clock)
         self._rereading = Lock()
 
     def refresh(self) -> None:
         """Before each invocation: files that have changed, tokens that run out. Costs nothing in between."""
         self._files.refresh()
-        self._eks.refresh()
+        if self._cluster is not None:
+            self._cluster.refresh()
 
     def reread(self) -> Settings:
         """After a refused credential: the settings as the secrets are now, or the last good ones."""

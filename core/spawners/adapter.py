@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from core.hooks import resolve
 from core.model import JsonDict, Service
+from core.spawners.own import OwnServer
 
 if TYPE_CHECKING:
 
@@ -52,12 +53,21 @@ class StatelessSpawner(SpawnerBase):
     notes: JsonDict
     """Outpost's own notes; stored and restored with the Spawner's state."""
 
+    service_id: int
+    """The id of the service's row, which is this start's alone."""
+    outpost_id = ""
+    """Which Outpost this is; known to a start of a Spawner that ``lists_own``."""
+
     needs_mark = False
     """Must a mark be stored before the start, so that a server is found whose start was cut off?"""
+
+    lists_own = False
+    """Are servers labelled, so that ``own_servers`` can tell them?"""
 
     def attach(self, service: Service) -> None:
         """Say whose server this is. Called once, before anything else."""
         self.jupyterhub_name, _, self.start_id = service.identity
+        self.service_id = service.id
         self.flavor = service.flavor
         self.hub_env = service.body.env
         self.api_token = service.body.api_token
@@ -108,6 +118,14 @@ class StatelessSpawner(SpawnerBase):
         collect = getattr(self, "get_jupyter_server_logs", None)
         lines = await resolve(collect) if collect is not None else []
         return lines.splitlines() if isinstance(lines, str) else [str(line) for line in lines or ()]
+
+    async def own_servers(self, outpost_id: str) -> list[OwnServer]:
+        """All servers of the Outpost with that id, whether or not they have a row, where the Spawner ``lists_own``."""
+        raise NotImplementedError
+
+    async def remove_own(self, server: OwnServer) -> None:
+        """Have that very server taken away, never one that has taken its name meanwhile. None there is success."""
+        raise NotImplementedError
 
     async def close(self) -> None:
         """Leave nothing behind in this process."""

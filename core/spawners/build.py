@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from typing import Any
 
 from traitlets import TraitError, Undefined
@@ -13,9 +14,31 @@ from traitlets.config.loader import LazyConfigValue
 from core.config import JupyterHubOutpost
 from core.errors import BadTrait
 from core.logs import service_logger
-from core.model import JsonDict, Service
+from core.model import Body, Identity, Inputs, JsonDict, Service, Status
 from core.spawners.adapter import StatelessSpawner, stateless
 from core.spawners.resolve import spawner_class
+
+_BEGINNING = datetime.fromtimestamp(0, UTC)
+_NOBODYS = Service(
+    id=0,
+    identity=Identity("outpost", "", "0"),
+    user_id="0",
+    flavor=None,
+    status=Status.PENDING,
+    version=0,
+    start_date=_BEGINNING,
+    last_update=_BEGINNING,
+    end_date=None,
+    body=Body(env={"JUPYTERHUB_USER": "outpost"}),
+    inputs=Inputs(),
+    state={},
+    start_response="",
+    lease_owner=None,
+    lease_until=None,
+    attempts=0,
+    retry_at=None,
+    failure=None,
+)
 
 
 @asynccontextmanager
@@ -29,6 +52,16 @@ async def spawner_of(service: Service, outpost: JupyterHubOutpost) -> AsyncItera
         yield spawner
     finally:
         await spawner.close()
+
+
+@asynccontextmanager
+async def listing_spawner(outpost: JupyterHubOutpost) -> AsyncIterator[StatelessSpawner | None]:
+    """A Spawner that is nobody's, to ask for all servers; None when its kind cannot tell them."""
+    if not stateless(spawner_class(outpost.spawner_class)).lists_own:
+        yield None
+        return
+    async with spawner_of(_NOBODYS, outpost) as spawner:
+        yield spawner
 
 
 def build(service: Service, outpost: JupyterHubOutpost) -> StatelessSpawner:

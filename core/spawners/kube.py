@@ -15,8 +15,9 @@ from core.errors import StartFailed, StopFailed
 from core.hooks import resolve
 from core.model import JsonDict
 from core.spawners import kube_logs, kube_names, kube_pod, kube_removal
-from core.spawners.kube_base import UID, ReflectorlessKubeSpawner
+from core.spawners.kube_base import UID
 from core.spawners.kube_failures import KubeError, is_absent, is_passing
+from core.spawners.kube_own import OwnPods
 from core.spawners.kube_readiness import Readiness, outcome
 
 STOP_SECONDS = 110.0
@@ -27,13 +28,10 @@ _TRY_AGAIN_SECONDS = 0.2
 _FAILED_LOG_LINES = 20
 
 
-class StatelessKubeSpawner(ReflectorlessKubeSpawner):
+class StatelessKubeSpawner(OwnPods):
     """``KubeSpawner`` and its subclasses; the pod's uid and the start's mark are its identity."""
 
     needs_mark = True
-
-    outpost_id = kube_names.DEFAULT_OUTPOST_ID
-    """Which Outpost's pods these are; it is a label on each of them."""
 
     image_patience = 20.0
     """Seconds, in which a kubelet tries a pull twice. An image that is still missing then fails the start."""
@@ -115,7 +113,7 @@ class StatelessKubeSpawner(ReflectorlessKubeSpawner):
     def _sign(self, pod: Any) -> None:
         """After ``modify_pod_hook``, which may replace all labels."""
         metadata = pod.metadata
-        metadata.labels = {**(metadata.labels or {}), **kube_names.labels(self.outpost_id, self.mark)}
+        metadata.labels = {**(metadata.labels or {}), **kube_names.labels(self.outpost_id, self.service_id, self.mark)}
         signature = {kube_names.SERVICE_ANNOTATION: self._service_annotation}
         metadata.annotations = {**(metadata.annotations or {}), **signature}
 

@@ -15,6 +15,7 @@ from core.spawners.kube_watch import DELETED, LISTED, Collection, follow
 
 NAMESPACE = "/api/v1/namespaces/{namespace}"
 PODS = NAMESPACE + "/pods"
+ALL_PODS = "/api/v1/pods"
 POD = PODS + "/{name}"
 
 _CONFLICT = 409
@@ -30,15 +31,22 @@ async def find(client: OperationClient, namespace: str, name: str) -> JsonDict |
         raise
 
 
-async def remove(client: OperationClient, namespace: str, name: str, uid: str, options: Any) -> None:
-    """Delete the pod with that uid, with KubeSpawner's ``V1DeleteOptions``, and wait until it is gone."""
+async def ask(client: OperationClient, namespace: str, name: str, uid: str, options: Any) -> bool:
+    """Ask for the end of the pod with that uid; False when it has gone already."""
     options.preconditions = V1Preconditions(uid=uid)
     try:
         await client.delete(POD, {"namespace": namespace, "name": name}, options)
     except KubeError as error:
         if is_absent(error) or error.status == _CONFLICT:  # another pod has that name by now
-            return
+            return False
         raise
+    return True
+
+
+async def remove(client: OperationClient, namespace: str, name: str, uid: str, options: Any) -> None:
+    """Delete the pod with that uid, with KubeSpawner's ``V1DeleteOptions``, and wait until it is gone."""
+    if not await ask(client, namespace, name, uid, options):
+        return
     async with aclosing(follow(client, Collection("pods", namespace, f"metadata.name={name}"))) as changes:
         async for kind, content in changes:
             if _is_gone(uid, kind, content):

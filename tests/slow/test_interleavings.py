@@ -17,10 +17,11 @@ import pytest
 from cryptography.fernet import Fernet
 from sqlalchemy import URL, delete, event, select
 
-from core import threads
+from core import orphans, threads
 from core.config import JupyterHubOutpost
 from core.errors import ServiceExists, ServiceNotFound, StartCancelled, StoreUnavailable
 from core.model import Body, Identity, Inputs, NewService, Status
+from core.spawners.own import OwnServer
 from infra.crypto import Sealer
 from infra.database import Database
 from infra.schema import migrate
@@ -55,6 +56,9 @@ class Run:
         self.stops = self.random.choice([0, 0, 1, 1, 2])
         self.runtime = timedelta(seconds=10) if self.random.random() < 0.25 else None
         self.may_end = self.random.random() < 0.2
+        self.looks_for_orphans = self.random.random() < 0.3
+        """Only in some runs: it would hide what is left behind."""
+        self.world.on_orphan = self.check_orphan
         self.problems: list[str] = []
         self.accepted: list[str] = []
         self.scheduler.on_death = self.add_replica
@@ -90,7 +94,7 @@ class Run:
         while True:
             await asyncio.sleep(self.random.uniform(2, 15))
             replica = self.living()
-            replica.process.run(self.tolerant(replica.tick()))
+            replica.process.run(self.tolerant(replica.tick(self.looks_for_orphans)))
 
     async def tolerant(self, work: Awaitable[Any]) -> None:
         """As ``handlers.schedules`` does."""
@@ -183,6 +187,11 @@ class Run:
         if not self.stops and not self.runtime and not self.may_end and self.kind != "freezes":
             self.check_told()
 
+    def check_orphan(self, server: OwnServer) -> None:
+        """A server with a row is none."""
+        if any(row_id == server.service_id for row_id, *_ in self.rows()):
+            self.problems.append(f"{server.place} was taken for one without a row")
+
     def check_told(self) -> None:
         """Nobody stopped anything: a start that was accepted runs, or its hub knows that it failed."""
         running = []
@@ -231,6 +240,8 @@ def test_rows_and_world_agree_after_every_interleaving(database: Database, monke
             db.execute(delete(services))
         run = Run(seed, database, sealer, outpost)
         monkeypatch.setattr(threads, "_executor", run.scheduler)
+        monkeypatch.setattr(orphans, "listing_spawner", run.world.listing_spawner)
+        monkeypatch.setattr(orphans, "MIN_AGE", timedelta())
         loop = Loop(run.scheduler)
         try:
             loop.run_until_complete(run.play())

@@ -120,6 +120,7 @@ def forget_clients() -> None:
         aws.session.cache_clear()
         _session_of.update({name: os.environ.get(name) for name in _session_of})
     aws._client.cache_clear()
+    aws.public_url.cache_clear()
 
 
 @contextmanager

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, ClassVar
@@ -20,9 +21,11 @@ from core.hub_calls import HubCalls
 from core.lifecycle import Lifecycle
 from core.model import JsonDict
 from core.notify import Notifier
+from core.orphans import Orphans
 from core.parts import Parts
 from core.quota import Limits
 from core.recover import recover
+from core.spawners.own import OwnServer
 from infra.store import SqlStore
 from tests.support.interleaving import Process, Scheduler
 
@@ -41,13 +44,18 @@ class World:
     one_name: bool = False
     """Is a server called after its service, as pods are? Else each has a name of its own."""
     most_at_once: int = 0
+    labels: dict[str, OwnServer] = field(default_factory=dict)
+    """Whose start each server is of, by its name."""
+    on_orphan: Callable[[OwnServer], None] = lambda _: None
+    """Told of each server that is taken away for having no row."""
     told_failed: list[str] = field(default_factory=list)
     """The tokens of the starts of which the hub heard that they failed."""
     is_calm: bool = False
 
-    def create(self, server: str, service: str) -> None:
+    def create(self, server: str, service: str, service_id: int) -> None:
         """Bring a server into being."""
         self.servers[server] = service
+        self.labels[server] = OwnServer(service_id, service, server, uuid.uuid4().hex, self.scheduler.clock())
         self.ended.discard(server)
         running = [name for name in self.servers if name not in self.ended]
         self.most_at_once = max(self.most_at_once, len(running))
@@ -56,6 +64,25 @@ class World:
         """End a server, and clear its remains away."""
         self.servers.pop(server, None)
         self.ended.discard(server)
+
+    @asynccontextmanager
+    async def listing_spawner(self, _: JupyterHubOutpost) -> AsyncIterator[World]:
+        """What looks for servers without a row looks here."""
+        yield self
+
+    async def own_servers(self, outpost_id: str) -> list[OwnServer]:
+        """All that exist."""
+        return await self.scheduler.gate("list servers", lambda: [self.labels[server] for server in self.servers])
+
+    async def remove_own(self, server: OwnServer) -> None:
+        """That very server."""
+
+        def remove() -> None:
+            if server.place in self.servers and self.labels[server.place] == server:
+                self.on_orphan(server)
+                self.remove(server.place)
+
+        await self.scheduler.gate(f"remove orphan {server.place}", remove)
 
 
 class WorldSpawner(Spawner):  # type: ignore[misc]  # JupyterHub has no types
@@ -84,10 +111,11 @@ class WorldSpawner(Spawner):  # type: ignore[misc]  # JupyterHub has no types
 
     async def start(self) -> str:
         """Create the server, and see it come up."""
+        mine: Any = self
         await self.step("prepare")
         if self.option("fail") == "before":
             raise RuntimeError("fails before")
-        await self.step("create", self.world.create, self.server, self.name)
+        await self.step("create", self.world.create, self.server, self.name, mine.service_id)
         await asyncio.sleep(self.option("slow") or 0)
         if self.option("fail") == "after":
             raise RuntimeError("fails after")
@@ -196,6 +224,7 @@ class Replica:
             lease_time=LEASE,
         )
         self.lifecycle = Lifecycle(parts)
+        self.orphans = Orphans(store, parts.outpost, scheduler.clock)
         replicas.append(self)
 
     async def _limits(self, hub: str, flavor: str | None, authentication: JsonDict | None) -> Limits:
@@ -221,7 +250,9 @@ class Replica:
         except Exception as error:  # noqa: BLE001  # the test's to tell
             self.errors.append(error)
 
-    async def tick(self) -> None:
+    async def tick(self, orphans: bool) -> None:
         """The schedules, once."""
         await recover(self._store, self.dispatcher, self._clock, LEASE)
         await expire(self._store, self.lifecycle.expire, self._clock)
+        if orphans:
+            await self.orphans.look(delete=True)

@@ -16,7 +16,7 @@ MAY = {
     "ApiFunction": {"ReadsConfiguration", "DrivesSpawners", "WakesWorkers"},
     "WorkerFunction": {"ReadsConfiguration", "DrivesSpawners", "WakesWorkers", "ReadsTheQueue"},
     "ExpireFunction": {"ReadsConfiguration", "WakesWorkers"},
-    "RecoverFunction": {"ReadsConfiguration", "WakesWorkers"},
+    "RecoverFunction": {"ReadsConfiguration", "DrivesSpawners", "WakesWorkers"},
     "TunnelsFunction": {"ReadsConfiguration"},
     "MigrateFunction": {"ReadsConfiguration"},
 }
