@@ -53,3 +53,9 @@ class StoreUnavailable(OutpostError):
 
 class HubUnreachable(OutpostError):
     """No answer from a hub, or one that a later try may better."""
+
+
+def sentence(error: BaseException) -> str:
+    """What a user reads of any error: its own words, or its name when it has none."""
+    told = error.args[0] if error.args and isinstance(error.args[0], str) else str(error)  # else a number, or another error
+    return told or type(error).__name__

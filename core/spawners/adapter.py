@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from functools import lru_cache
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from core.hooks import resolve
@@ -31,8 +32,24 @@ if TYPE_CHECKING:
 else:
     SpawnerBase = object
 
+_MIXINS = {
+    "jupyterhub.spawner.LocalProcessSpawner": "core.spawners.process.StatelessProcessSpawner",
+    "dockerspawner.dockerspawner.DockerSpawner": "core.spawners.docker.StatelessDockerSpawner",
+    "batchspawner.batchspawner.SlurmSpawner": "core.spawners.batch.StatelessSlurmSpawner",
+    "batchspawner.batchspawner.BatchSpawnerBase": "core.spawners.batch.StatelessBatchSpawner",
+}
+"""Which class needs which mixin. By their names: nothing is imported that is not used."""
+
 OWN_STATE = "_outpost"
 """The key of Outpost's own notes beside the Spawner's in a stored state."""
+
+
+class _NoDatabase:
+    """The hub's database is elsewhere; there is nothing to commit."""
+
+    def commit(self) -> None:
+        """Nothing."""
+
 
 _OTHER_MACHINE = frozenset({"JUPYTERHUB_SSL_KEYFILE", "JUPYTERHUB_SSL_CERTFILE", "JUPYTERHUB_SSL_CLIENT_CA"})
 """Paths on the hub's machine, which mean nothing here."""
@@ -50,6 +67,9 @@ class StatelessSpawner(SpawnerBase):
     hub_env: dict[str, str]
     notes: JsonDict
     """Outpost's own notes; stored and restored with the Spawner's state."""
+
+    db = _NoDatabase()
+    """Some Spawners commit what they have changed."""
 
     needs_mark = False
     """Must a mark be stored before the start, so that a server is found whose start was cut off?"""
@@ -132,10 +152,9 @@ def stateless(spawner_class: type) -> type[StatelessSpawner]:
 
 
 def _mixin_for(spawner_class: type) -> type[StatelessSpawner]:
-    from jupyterhub.spawner import LocalProcessSpawner
-
-    if issubclass(spawner_class, LocalProcessSpawner):
-        from core.spawners.process import StatelessProcessSpawner
-
-        return StatelessProcessSpawner
+    for base in spawner_class.__mro__:  # the most special first
+        if name := _MIXINS.get(f"{base.__module__}.{base.__qualname__}"):
+            module, _, class_name = name.rpartition(".")
+            mixin: type[StatelessSpawner] = getattr(import_module(module), class_name)
+            return mixin
     return StatelessSpawner
