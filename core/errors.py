@@ -57,5 +57,7 @@ class HubUnreachable(OutpostError):
 
 def sentence(error: BaseException) -> str:
     """What a user reads of any error: its own words, or its name when it has none."""
-    told = error.args[0] if error.args and isinstance(error.args[0], str) else str(error)  # else a number, or another error
+    told = (
+        error.args[0] if error.args and isinstance(error.args[0], str) else str(error)
+    )  # else a number, or another error
     return told or type(error).__name__

@@ -165,12 +165,15 @@ class DockerFamily(Family):
 
     def config(self) -> str:
         """The image is empty: the servers' programs are this machine's."""
-        return super().config() + f"""
+        return (
+            super().config()
+            + f"""
 c.DockerSpawner.image = {self.image!r}
 c.DockerSpawner.allowed_images = "*"
 c.DockerSpawner.pull_policy = "never"
 c.DockerSpawner.read_only_volumes = {docker_engine.programs()!r}
 """
+        )
 
     def env(self) -> dict[str, str]:
         """With the way to the engine."""

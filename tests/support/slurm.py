@@ -6,6 +6,7 @@ The module is the commands too: each is a link to it, and the folder it lies in 
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
 import os
 import re
@@ -13,7 +14,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +42,7 @@ class Cluster:
         self.jobs.mkdir()
         for command in COMMANDS:
             script = self.bin / command
-            script.write_text(f"#!/bin/sh\nexec {sys.executable} -IS {__file__} {command} {self.folder} \"$@\"\n")
+            script.write_text(f'#!/bin/sh\nexec {sys.executable} -IS {__file__} {command} {self.folder} "$@"\n')
             script.chmod(0o755)
         return self
 
@@ -53,9 +54,19 @@ class Cluster:
         else:
             note.write_text(message)
 
+    def times(self, command: str) -> int:
+        """How often the command was called."""
+        log = self.folder / f"{command}.calls"
+        return len(log.read_bytes()) if log.exists() else 0
+
     def hold(self) -> None:
         """New jobs stay in the queue from now on, as if the cluster were full."""
         (self.folder / "held").touch()
+
+    @property
+    def is_full(self) -> bool:
+        """Do jobs wait?"""
+        return (self.folder / "held").exists()
 
     def release(self) -> None:
         """Jobs that wait are started."""
@@ -69,27 +80,33 @@ class Cluster:
 
     def all(self) -> list[Job]:
         """Every job that is known, the oldest first."""
-        return [Job(path) for path in sorted(self.jobs.glob("*.json"), key=lambda path: int(path.stem))]
+        return [Job(self, path) for path in sorted(self.jobs.glob("*.json"), key=lambda path: int(path.stem))]
 
     def active(self) -> list[Job]:
         """The jobs that wait or run."""
         return [job for job in self.all() if job.state in ACTIVE]
 
+    @contextlib.contextmanager
+    def alone(self) -> Iterator[None]:
+        """Nobody else changes anything meanwhile."""
+        with (self.folder / "lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+
     def submit(self, info: dict[str, Any]) -> Job:
-        """A new job, with the next free number."""
-        number = 1 + len(list(self.jobs.glob("*")))
-        while True:
-            path = self.jobs / f"{number}.json"
-            with contextlib.suppress(FileExistsError), path.open("x") as file:
-                json.dump({**info, "state": "PENDING", "exit": None, "pid": 0}, file)
-                return Job(path)
-            number += 1
+        """A new job, with the next number."""
+        with self.alone():
+            number = 1 + max((int(path.stem) for path in self.jobs.iterdir()), default=0)
+            job = Job(self, self.jobs / f"{number}.json")
+            job.write({**info, "state": "PENDING", "pid": 0})
+        return job
 
 
 class Job:
     """One job; its facts are read anew each time."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, cluster: Cluster, path: Path) -> None:
+        self.cluster = cluster
         self.path = path
         self.id = path.stem
 
@@ -104,43 +121,56 @@ class Job:
         """PENDING, RUNNING, COMPLETING, COMPLETED, FAILED or CANCELLED."""
         return str(self.info["state"])
 
-    def change(self, **facts: Any) -> None:
-        """Set facts, in one step for who reads them."""
-        new = self.path.with_suffix(f".{os.getpid()}")
-        new.write_text(json.dumps(self.info | facts))
+    def write(self, info: dict[str, Any]) -> None:
+        """Replace all that is known of it, in one step for who reads it."""
+        new = self.path.with_suffix(".new")
+        new.write_text(json.dumps(info))
         new.replace(self.path)
+
+    def change(self, **facts: Any) -> None:
+        """Set facts."""
+        self.write(self.info | facts)
 
     def cancel(self) -> None:
         """What ``scancel`` does, whoever calls it: SIGTERM to all of the job, and SIGKILL to what does not listen."""
-        if self.state == "PENDING":
-            self.change(state="CANCELLED")
-        elif self.state == "RUNNING":
-            self.change(state="COMPLETING", cancelled=True)
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(self.info["pid"], signal.SIGTERM)
+        with self.cluster.alone():
+            if self.state == "PENDING":
+                self.change(state="CANCELLED")
+            elif self.state == "RUNNING":
+                self.change(state="COMPLETING", kill_at=time.time() + KILL_WAIT_SECONDS)
+                self.signal(signal.SIGTERM)
 
-    def run(self, held: Callable[[], bool]) -> None:
+    def signal(self, number: int) -> None:
+        """To all its processes."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.info["pid"], number)
+
+    def run(self) -> None:
         """Wait in the queue, then run the script; in a process of its own."""
-        while held() and self.state == "PENDING":
+        while self.cluster.is_full and self.state == "PENDING":
             time.sleep(0.05)
-        info = self.info
-        if info["state"] != "PENDING":
-            return
-        log = (self.path.with_suffix(".log")).open("wb")
-        script = self.path.with_suffix(".sh")
-        script.write_text(info["script"])
-        process = subprocess.Popen(
-            ["bash", script], env=info["env"], cwd=info["folder"], stdout=log, stderr=log, start_new_session=True
-        )
-        self.change(state="RUNNING", pid=process.pid)
+        with self.cluster.alone():
+            if self.state != "PENDING":
+                return
+            process = self._begin()
         while process.poll() is None:
             time.sleep(0.05)
-            if self.info.get("cancelled") and KILL_WAIT_SECONDS < time.time() - self.path.stat().st_mtime:
-                os.killpg(process.pid, signal.SIGKILL)
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        ended = "COMPLETED" if process.returncode == 0 else "FAILED"
-        self.change(state="CANCELLED" if self.info.get("cancelled") else ended, exit=process.returncode)
+            if self.info.get("kill_at", float("inf")) < time.time():
+                self.signal(signal.SIGKILL)
+        self.signal(signal.SIGKILL)
+        with self.cluster.alone():
+            ended = "COMPLETED" if process.returncode == 0 else "FAILED"
+            self.change(state="CANCELLED" if self.state == "COMPLETING" else ended)
+
+    def _begin(self) -> subprocess.Popen[bytes]:
+        info, script = self.info, self.path.with_suffix(".sh")
+        script.write_text(info["script"])
+        with self.path.with_suffix(".log").open("wb") as log:
+            process = subprocess.Popen(
+                ["bash", script], env=info["env"], cwd=info["folder"], stdout=log, stderr=log, start_new_session=True
+            )
+        self.change(state="RUNNING", pid=process.pid)
+        return process
 
 
 def sbatch(cluster: Cluster, arguments: list[str]) -> None:
@@ -159,13 +189,12 @@ def sbatch(cluster: Cluster, arguments: list[str]) -> None:
             "comment": options.get("comment", ""),
         }
     )
-    job.change(env=job.info["env"] | {"SLURM_JOB_ID": job.id})
     if os.fork() == 0:  # the cluster's daemon, as far as there is one
         os.setsid()
         null = os.open(os.devnull, os.O_RDWR)
         for stream in (0, 1, 2):
             os.dup2(null, stream)
-        job.run((cluster.folder / "held").exists)
+        job.run()
         os._exit(0)
     print(job.id if "parsable" in options else f"Submitted batch job {job.id}")  # noqa: T201
 
@@ -180,7 +209,13 @@ def squeue(cluster: Cluster, arguments: list[str]) -> None:
         if wanted in (None, job.id):
             info = job.info
             node = "n/a" if info["state"] == "PENDING" else NODE
-            fields = {"%i": job.id, "%T": info["state"], "%B": node, "%k": info["comment"] or "(null)", "%j": info["name"]}
+            fields = {
+                "%i": job.id,
+                "%T": info["state"],
+                "%B": node,
+                "%k": info["comment"] or "(null)",
+                "%j": info["name"],
+            }
             print(re.sub("%.", lambda field: str(fields[field[0]]), form))  # noqa: B023, T201
 
 
@@ -195,7 +230,7 @@ def scancel(cluster: Cluster, arguments: list[str]) -> None:
 
 def srun(_: Cluster, arguments: list[str]) -> None:
     """Run a step of a job."""
-    os.execvp(arguments[0], arguments)  # noqa: S606
+    os.execvp(arguments[0], arguments)
 
 
 def _options(words: list[str]) -> Iterator[tuple[str, str]]:
@@ -208,6 +243,8 @@ def _options(words: list[str]) -> Iterator[tuple[str, str]]:
 def main(command: str, folder: str, *arguments: str) -> None:
     """Be one of the commands."""
     cluster = Cluster(Path(folder))
+    with (cluster.folder / f"{command}.calls").open("ab") as log:
+        log.write(b".")
     with contextlib.suppress(FileNotFoundError):
         sys.exit((cluster.folder / f"{command}.fails").read_text())
     {"sbatch": sbatch, "squeue": squeue, "scancel": scancel, "srun": srun}[command](cluster, list(arguments))
