@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP_INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test slow sam lint types contracts check clean
+.PHONY: help demo test slow docker sam lint types contracts check clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -28,10 +28,13 @@ demo: $(VENV)/.demo  ## Outpost and a JupyterHub that uses it, on this machine
 	@exec $(BIN)/python -m local.demo
 
 test: $(VENV)/.dev  ## everything that needs no Docker, Go or Node
-	$(BIN)/python -m pytest -m "not slow and not sam"
+	$(BIN)/python -m pytest -m "not slow and not sam and not docker"
 
 slow: $(VENV)/.dev  ## crashes and races of real processes
 	$(BIN)/python -m pytest -m slow
+
+docker: $(VENV)/.dev  ## Spawners of containers; .ci/docker brings the engine this needs
+	$(BIN)/python -m pytest -m docker
 
 sam: $(VENV)/.dev  ## functions as they are packaged, in Docker; .ci/sam brings what this needs
 	$(BIN)/python -m pytest -m sam

@@ -57,7 +57,6 @@ class HubUnreachable(OutpostError):
 
 def sentence(error: BaseException) -> str:
     """What a user reads of any error: its own words, or its name when it has none."""
-    told = (
-        error.args[0] if error.args and isinstance(error.args[0], str) else str(error)
-    )  # else a number, or another error
+    first = error.args[0] if error.args else ""
+    told = first if isinstance(first, str) else str(error)  # the first of a system's error is a number
     return told or type(error).__name__

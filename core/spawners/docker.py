@@ -1,4 +1,4 @@
-"""DockerSpawner and its subclasses: a container is known by its id and its label, never by a name that others may have."""
+"""DockerSpawner and its subclasses: a container is known by its id and label, not by a name that others may have."""
 
 from __future__ import annotations
 
@@ -129,10 +129,10 @@ class StatelessDockerSpawner(DockerBase):
 
     async def poll(self) -> int | None:
         """The container's exit code; 0 when it was removed by somebody else."""
-        status: Any = await super().poll()
-        if not isinstance(status, str):
+        status: object = await super().poll()  # a text, whatever the base class says
+        if status is None or isinstance(status, int):
             return status
-        code = re.search(r"\bExitCode'?[=:] *(-?\d+)", status)
+        code = re.search(r"\bExitCode'?[=:] *(-?\d+)", str(status))
         return int(code[1]) if code else 1
 
     async def stop(self, now: bool = False) -> None:

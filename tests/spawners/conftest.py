@@ -15,7 +15,7 @@ from tests.support.recording_hub import RecordingHub
 from tests.support.waiting import eventually
 
 FAMILIES: list[type[Family]] = [LocalFamily, SlurmFamily, DockerFamily]
-MARKS = {DockerFamily: [pytest.mark.docker]}
+MARKS: dict[type[Family], list[pytest.MarkDecorator]] = {DockerFamily: [pytest.mark.docker]}
 
 GONE_SECONDS = 30
 

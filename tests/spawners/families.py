@@ -1,4 +1,4 @@
-"""The kinds of Spawners that the suite is played with. Another kind is another ``Family``, listed in ``conftest.py``."""
+"""The kinds of Spawners that the suite is played with. Another one is another ``Family``, listed in ``conftest.py``."""
 
 from __future__ import annotations
 
@@ -69,7 +69,8 @@ class Family(ABC):
         return {code}
 
     def forget_ended(self) -> None:
-        """Time goes by, and the world forgets what has ended."""
+        """Time goes by, and the world forgets what has ended, if it does so at all."""
+        return
 
     def close(self) -> None:
         """Take away whatever is left."""

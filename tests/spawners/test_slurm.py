@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 
 from tests.spawners.conftest import Hub, param
@@ -20,19 +22,20 @@ AWAY = [
 
 
 @pytest.fixture
-def cluster(family: SlurmFamily) -> Cluster:
-    """The cluster that the jobs run on."""
-    return family.cluster
+def cluster(family: SlurmFamily) -> Iterator[Cluster]:
+    """The cluster that the jobs run on; it works again when the test ends."""
+    yield family.cluster
+    for command in ("squeue", "scancel"):
+        family.cluster.fail(command, None)
+    family.cluster.release()
 
 
 @pytest.mark.parametrize("message", AWAY, ids=["unreachable", "garbled", "refused"])
 def test_a_queue_that_does_not_answer_ends_no_server(hub: Hub, cluster: Cluster, message: str) -> None:
     server = hub.start("a")
     cluster.fail("squeue", message)
-    try:
-        assert hub.status("a") is None
-    finally:
-        cluster.fail("squeue", None)
+    assert hub.status("a") is None
+    cluster.fail("squeue", None)
     assert server.answers()
     assert hub.status("a") is None
 

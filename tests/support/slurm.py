@@ -70,7 +70,7 @@ class Cluster:
 
     def release(self) -> None:
         """Jobs that wait are started."""
-        (self.folder / "held").unlink()
+        (self.folder / "held").unlink(missing_ok=True)
 
     def purge(self) -> None:
         """Forget the jobs that have ended, as Slurm does after ``MinJobAge``."""
