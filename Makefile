@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP_INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test slow sam kube lint types contracts check clean
+.PHONY: help demo test slow docker sam kube lint types contracts check clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -32,11 +32,14 @@ WORKERS ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
 IN_PARALLEL = --numprocesses $(WORKERS) --maxprocesses 8 --dist worksteal
 
 test: $(VENV)/.dev  ## everything that needs no Docker, Go or Node
-	$(BIN)/python -m pytest $(IN_PARALLEL) -m "not slow and not sam and not kube"
+	$(BIN)/python -m pytest $(IN_PARALLEL) -m "not slow and not docker and not sam and not kube"
 
 slow: $(VENV)/.dev  ## crashes and races of real processes
 	$(BIN)/python -m pytest $(IN_PARALLEL) -m "slow and not alone and not kube"
 	$(BIN)/python -m pytest -m "slow and alone and not kube"
+
+docker: $(VENV)/.dev  ## Spawners of containers; .ci/docker brings the engine this needs
+	$(BIN)/python -m pytest -m docker
 
 sam: $(VENV)/.dev  ## functions as they are packaged, in Docker; .ci/sam brings what this needs
 	$(BIN)/python -m pytest -m sam

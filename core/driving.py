@@ -110,8 +110,9 @@ def as_address(returned: Any, scheme: str) -> str:
 
 
 async def poll(spawner: StatelessSpawner) -> int | None:
-    """The Spawner's answer, within bounds of time."""
-    return await within(POLL_SECONDS, resolve(spawner.poll))
+    """The Spawner's answer, within bounds of time. One that is no number is 1: hubs take exit codes."""
+    status: object = await within(POLL_SECONDS, resolve(spawner.poll))
+    return status if status is None or isinstance(status, int) else 1
 
 
 async def stop(spawner: Any) -> None:

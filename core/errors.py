@@ -53,3 +53,10 @@ class StoreUnavailable(OutpostError):
 
 class HubUnreachable(OutpostError):
     """No answer from a hub, or one that a later try may better."""
+
+
+def sentence(error: BaseException) -> str:
+    """What a user reads of any error: its own words, or its name when it has none."""
+    first = error.args[0] if error.args else ""
+    told = first if isinstance(first, str) else str(error)  # the first of a system's error is a number
+    return told or type(error).__name__

@@ -59,10 +59,13 @@ class Notifier:
     async def _forward(self, service: Service, url: str, progress: AsyncIterator[JsonDict]) -> None:
         if not url or not await resolve(self._outpost().send_events, service.hub):
             return
+        told: JsonDict | None = None
         try:
             async for event in progress:
                 body = {key: _clean(value) for key, value in event.items() if key != "ready"}
-                await self._post(service, url, body)
+                if body != told:  # some Spawners say once a second that they still wait
+                    await self._post(service, url, body)
+                    told = body
         except HubUnreachable as error:
             log.warning("%s - the hub does not take progress events: %s", service.identity, error)
         except Exception:  # a Spawner's progress may raise anything, and must not end its start

@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import Any
 
 from core import driving
-from core.errors import ServiceNotFound, StartCancelled, StartFailed, StoreUnavailable
+from core.errors import ServiceNotFound, StartCancelled, StartFailed, StoreUnavailable, sentence
 from core.faults import fault_point
 from core.logs import service_logger
 from core.model import Service, Status
@@ -167,8 +167,3 @@ class Start:
         if current is None or current.lease_owner not in (None, parts.owner):
             return None
         return await in_thread(parts.store.swap, current, **changes)
-
-
-def sentence(error: BaseException) -> str:
-    """What a user reads of an error: its own words, or its name when it has none."""
-    return str(error.args[0]) if error.args and str(error.args[0]) else type(error).__name__

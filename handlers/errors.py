@@ -13,7 +13,7 @@ from fastapi.responses import JSONResponse
 from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 
-from core.errors import ServiceNotFound, StoreUnavailable
+from core.errors import ServiceNotFound, StoreUnavailable, sentence
 from core.redact import redact
 
 SPAWNER_ERROR = 419
@@ -22,14 +22,11 @@ SPAWNER_ERROR = 419
 
 def error_body(error: BaseException) -> dict[str, Any]:
     """What OutpostSpawner reads of an error: ``{module, class, traceback, args, kwargs}``."""
-    args = [redact(str(arg)) for arg in error.args] or [type(error).__name__]
-    if not args[0]:
-        args[0] = type(error).__name__
     return {
         "module": type(error).__module__,
         "class": type(error).__name__,
         "traceback": redact("".join(traceback.format_exception(error))),
-        "args": args,
+        "args": [redact(str(arg)) for arg in (sentence(error), *error.args[1:])],
         "kwargs": {},
     }
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import sys
 import uuid
 from functools import lru_cache
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from core.hooks import resolve
@@ -33,8 +33,25 @@ if TYPE_CHECKING:
 else:
     SpawnerBase = object
 
+_MIXINS = {
+    "jupyterhub.spawner.LocalProcessSpawner": "core.spawners.process.StatelessProcessSpawner",
+    "kubespawner.spawner.KubeSpawner": "core.spawners.kube.StatelessKubeSpawner",
+    "dockerspawner.dockerspawner.DockerSpawner": "core.spawners.docker.StatelessDockerSpawner",
+    "batchspawner.batchspawner.SlurmSpawner": "core.spawners.batch.StatelessSlurmSpawner",
+    "batchspawner.batchspawner.BatchSpawnerBase": "core.spawners.batch.StatelessBatchSpawner",
+}
+"""Which class needs which mixin. By their names: nothing is imported that is not used."""
+
 OWN_STATE = "_outpost"
 """The key of Outpost's own notes beside the Spawner's in a stored state."""
+
+
+class _NoDatabase:
+    """The hub's database is elsewhere; there is nothing to commit."""
+
+    def commit(self) -> None:
+        """Nothing."""
+
 
 _OTHER_MACHINE = frozenset({"JUPYTERHUB_SSL_KEYFILE", "JUPYTERHUB_SSL_CERTFILE", "JUPYTERHUB_SSL_CLIENT_CA"})
 """Paths on the hub's machine, which mean nothing here."""
@@ -57,6 +74,8 @@ class StatelessSpawner(SpawnerBase):
     """The id of the service's row, which is this start's alone."""
     outpost_id = ""
     """Which Outpost this is; known to a start of a Spawner that ``lists_own``."""
+    db = _NoDatabase()
+    """Some Spawners commit what they have changed."""
 
     needs_mark = False
     """Must a mark be stored before the start, so that a server is found whose start was cut off?"""
@@ -151,15 +170,9 @@ def stateless(spawner_class: type) -> type[StatelessSpawner]:
 
 
 def _mixin_for(spawner_class: type) -> type[StatelessSpawner]:
-    from jupyterhub.spawner import LocalProcessSpawner
-
-    if issubclass(spawner_class, LocalProcessSpawner):
-        from core.spawners.process import StatelessProcessSpawner
-
-        return StatelessProcessSpawner
-    kubespawner = sys.modules.get("kubespawner.spawner")  # imported, if the class is one of its subclasses
-    if kubespawner is not None and issubclass(spawner_class, kubespawner.KubeSpawner):
-        from core.spawners.kube import StatelessKubeSpawner
-
-        return StatelessKubeSpawner
+    for base in spawner_class.__mro__:  # the most special first
+        if name := _MIXINS.get(f"{base.__module__}.{base.__qualname__}"):
+            module, _, class_name = name.rpartition(".")
+            mixin: type[StatelessSpawner] = getattr(import_module(module), class_name)
+            return mixin
     return StatelessSpawner
