@@ -184,7 +184,7 @@ class _Rest(RESTClientObject):
     def __init__(self, access: kube_access.Access) -> None:
         configuration = access.configuration
         self.server_hostname: Any = configuration.tls_server_name
-        self.proxy: Any = configuration.proxy or _proxy_for(configuration.host)
+        self.proxy: Any = configuration.proxy or _proxy_for(configuration.host or "")
         self.proxy_headers: Any = configuration.proxy_headers
         connector = aiohttp.TCPConnector(
             limit=configuration.connection_pool_maxsize, ssl=access.tls, resolver=aiohttp.ThreadedResolver()

@@ -121,7 +121,7 @@ class Spawning:
 
     async def until(self, condition: Callable[[], Any], what: str = "") -> Any:
         """Wait for something at the cluster, while the Spawner goes on."""
-        return await asyncio.to_thread(eventually, condition, 30, what)
+        return await asyncio.to_thread(lambda: eventually(condition, 30, what))
 
     async def until_said(self, reason: str) -> None:
         """Wait until something of that reason was said in the namespace."""
