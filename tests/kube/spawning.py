@@ -125,5 +125,8 @@ class Spawning:
 
     async def until_said(self, reason: str) -> None:
         """Wait until something of that reason was said in the namespace."""
-        reasons = lambda: [event["reason"] for event in self.namespace.all("events")]  # noqa: E731
-        await self.until(lambda: reason in reasons(), f"an event {reason}")
+
+        def said() -> bool:
+            return reason in [event["reason"] for event in self.namespace.all("events")]
+
+        await self.until(said, f"an event {reason}")
