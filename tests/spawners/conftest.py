@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
 import httpx
 import pytest
 
-from tests.spawners.families import USER, DockerFamily, Family, LocalFamily, SlurmFamily
+from tests.spawners.families import ACCESS, USER, DockerFamily, Family, LocalFamily, SlurmFamily
 from tests.support import docker_engine
 from tests.support.outpost import HubCalls, OutpostProcess
 from tests.support.recording_hub import RecordingHub
@@ -62,7 +63,10 @@ class Hub:
     def request_start(self, name: str, **body: Any) -> httpx.Response:
         """Ask for a start; the answer."""
         env = self.stub.env(
-            JUPYTERHUB_USER=USER, JUPYTERHUB_SERVER_NAME=name, JUPYTERHUB_SERVICE_PREFIX=f"/user/{USER}/{name}/"
+            JUPYTERHUB_USER=USER,
+            JUPYTERHUB_SERVER_NAME=name,
+            JUPYTERHUB_SERVICE_PREFIX=f"/user/{USER}/{name}/",
+            JUPYTERHUB_OAUTH_ACCESS_SCOPES=json.dumps(ACCESS),
         )
         return self.calls.start(name, env=env, **body)
 

@@ -205,3 +205,6 @@ c.DockerSpawner.read_only_volumes = {docker_engine.programs()!r}
 
 USER = getpass.getuser()
 """Slurm's users must exist."""
+
+ACCESS = [f"access:servers!user={USER}"]
+"""What a user may do with a server."""

@@ -7,7 +7,7 @@ import pytest
 
 from tests.e2e.kernel import BINARY, Kernel
 from tests.spawners.conftest import Hub, param
-from tests.spawners.families import USER, DockerFamily
+from tests.spawners.families import ACCESS, USER, DockerFamily
 from tests.support.outpost import OutpostProcess
 from tests.support.postgresql import free_port
 from tests.support.waiting import eventually
@@ -83,8 +83,7 @@ def test_a_notebook_computes_in_a_container_and_outlives_outpost(
     hub: Hub, outpost: OutpostProcess, family: DockerFamily
 ) -> None:
     hub.stub.answers["/hub/api"] = hub.stub.answers["/hub/api/"] = {"version": "6.1.1"}
-    access = [f"access:servers!user={USER}"]
-    hub.stub.answers["/hub/api/user"] = {"name": USER, "kind": "user", "admin": False, "groups": [], "scopes": access}
+    hub.stub.answers["/hub/api/user"] = {"name": USER, "kind": "user", "admin": False, "groups": [], "scopes": ACCESS}
     configured = outpost.config.read_text()
     outpost.config.write_text(configured + SINGLEUSER.format(port=free_port()))
     try:
