@@ -108,9 +108,14 @@ async def _recover(outpost: Outpost, dry_run: bool) -> int:
     settings = outpost.settings
     if jobs.cleanup_is_on(outpost) and (dry_run or await _is_due(jobs.cleanup, settings.cleanup_seconds, outpost)):
         found += await jobs.cleanup(outpost, dry_run)
-    if dry_run or await _is_due(jobs.orphans, settings.orphans_seconds, outpost):
+    if _has_cluster() and (dry_run or await _is_due(jobs.orphans, settings.orphans_seconds, outpost)):
         found += await jobs.orphans(outpost, dry_run)
     return found
+
+
+def _has_cluster() -> bool:
+    """Else no servers can be listed, and the Spawner need not be imported to say so."""
+    return bool(os.environ.get("KUBECONFIG"))
 
 
 async def _is_due(job: Job, seconds: float, outpost: Outpost) -> bool:

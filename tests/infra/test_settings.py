@@ -187,3 +187,18 @@ def test_the_mode_says_what_is_verified(
     context = read_settings().tls()
     assert isinstance(context, ssl.SSLContext)
     assert (context.verify_mode, context.check_hostname) == (verify, check_hostname)
+
+
+@pytest.mark.parametrize(("name", "value"), [("OUTPOST_DELETE_ORPHANS", "maybe"), ("OUTPOST_ORPHANS_SLEEP_TIMER", "0")])
+def test_a_value_for_orphans_that_means_nothing_is_named(
+    environ: MutableMapping[str, str], name: str, value: str
+) -> None:
+    environ[name] = value
+    with pytest.raises(ConfigError, match=f"^{name}: Input should be "):
+        read_settings()
+
+
+def test_orphans_are_only_reported_unless_it_is_asked_for(environ: MutableMapping[str, str]) -> None:
+    assert read_settings().delete_orphans is False
+    environ["OUTPOST_DELETE_ORPHANS"] = "1"
+    assert read_settings().delete_orphans is True
