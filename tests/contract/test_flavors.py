@@ -99,10 +99,10 @@ def test_a_server_whose_run_time_is_over_is_stopped(configured: Configured, hub_
 def test_a_server_that_hangs_on_stop_does_not_hold_up_the_others(configured: Configured) -> None:
     _, hub = configured(SMALL, JUPYTERHUB_CHECK_ENDDATES_SLEEP_TIMER="0.5")
     hub.start("stubborn", flavor="small", user_options={"stop": "hangs"})
-    eventually(lambda: hub.services()[0]["stop_pending"])
+    eventually(lambda: hub.services()[0]["stop_pending"], 60)
     for name in ("second", "third"):
         hub.start(name, flavor="small")
-    eventually(lambda: [s["name"] for s in hub.services()] == ["stubborn"])
+    eventually(lambda: [s["name"] for s in hub.services()] == ["stubborn"], 60)
 
 
 RULES = """

@@ -54,7 +54,7 @@ def test_a_limit_holds_under_concurrency(make: Make, limit: str) -> None:
     lines, sentence = CONFIGS[limit]
     outposts = [make(IDLE + lines) for _ in range(PROCESSES)]
     for outpost in outposts:
-        outpost.launch()
+        outpost.launch(OUTPOST_LEASE_SECONDS="60")  # nobody dies here, however long a start waits for a processor
     for outpost in outposts:
         outpost.wait()
     answers = start_all(outposts, [f"s{n}" for n in range(STARTS)])

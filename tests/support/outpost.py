@@ -170,7 +170,7 @@ class HubCalls:
             answer: dict[str, Any] = self.poll(name).json()
             return None if answer["status"] is None else answer
 
-        return eventually(ended, what=f"{name} has ended") or {}
+        return eventually(ended, 60, f"{name} has ended") or {}
 
     def stop(self, name: str = "", start_id: str = "0", *, asynchronous: bool = False) -> httpx.Response:
         """``DELETE /services/NAME/START_ID``."""
