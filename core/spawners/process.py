@@ -65,14 +65,24 @@ class RestoredProcess(subprocess.Popen[bytes]):
         """There are no pipes to close, and nothing to wait for."""
 
 
-class StatelessProcessSpawner(StatelessSpawner):
+if TYPE_CHECKING:
+
+    class ProcessBase(StatelessSpawner):
+        """The part of ``jupyterhub.spawner.LocalProcessSpawner`` that the mixin stands on."""
+
+        pid: int
+        proc: subprocess.Popen[bytes] | None
+
+        async def _signal(self, sig: int) -> bool: ...
+
+else:
+    ProcessBase = StatelessSpawner
+
+
+class StatelessProcessSpawner(ProcessBase):
     """The ``LocalProcessSpawner`` family, with the process's start time and mark beside the pid."""
 
     needs_mark = True
-
-    if TYPE_CHECKING:
-        pid: int
-        proc: subprocess.Popen[bytes] | None
 
     def get_env(self) -> dict[str, str]:
         """The server's environment, marked."""
@@ -104,13 +114,10 @@ class StatelessProcessSpawner(StatelessSpawner):
         await super().stop(now)
 
     async def _signal(self, sig: int) -> bool:
-        """Signal that very process; False when it has ended."""
+        """Signal that very process, in the Spawner's own way; False when it has ended."""
         if self.proc is None or self.proc.poll() is not None:
             return False
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(self.pid, sig)
-            return True
-        return False
+        return await super()._signal(sig)
 
     async def is_gone(self) -> bool:
         """After ``stop()``: has the process ended? Then its certificates go too."""
