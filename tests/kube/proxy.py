@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import ssl
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -51,6 +51,10 @@ class Proxy:
         application.router.add_route("*", "/{path:.*}", self._handle)
         self._runner = web.AppRunner(application, access_log=None, handler_cancellation=True, shutdown_timeout=0.1)
         self._cut = asyncio.Event()
+        self._muted = 0
+        self.before_answer: tuple[str, Callable[[], Awaitable[None]]] | None = None
+        """What happens between the API server's answer to a request of that method and the proxy's."""
+
         self.faults: list[Fault] = []
         self.asked: list[str] = []
         """Method and path with query of all requests."""
@@ -76,6 +80,10 @@ class Proxy:
         """Break off all answers that are under way."""
         self._cut.set()
         self._cut = asyncio.Event()
+
+    def mute(self) -> None:
+        """Pass on nothing more of answers that are under way, as over a connection that has died."""
+        self._muted += 1
 
     def count(self, method: str, has: Callable[[str], bool] = lambda _: True) -> int:
         """How many requests of a method came whose path with query is of that kind."""
@@ -111,9 +119,11 @@ class Proxy:
         return self._session.request(request.method, url, data=body or None, headers=headers)
 
     async def _forward(self, request: web.Request, body: bytes) -> web.StreamResponse:
-        cut = asyncio.ensure_future(self._cut.wait())
+        cut, muted = asyncio.ensure_future(self._cut.wait()), self._muted
         try:
             async with self._ask(request, body) as answer:
+                if self.before_answer is not None and self.before_answer[0] == request.method:
+                    await self.before_answer[1]()
                 passed = web.StreamResponse(status=answer.status)
                 passed.content_type = answer.content_type
                 await passed.prepare(request)
@@ -123,6 +133,8 @@ class Proxy:
                         await asyncio.wait({chunk, cut}, return_when=asyncio.FIRST_COMPLETED)
                     finally:
                         chunk.cancel()
+                    if muted != self._muted:
+                        await cut
                     if cut.done():
                         return self._break(request)
                     if not chunk.result():

@@ -320,4 +320,11 @@ async def test_nothing_is_left_of_any_operation(spawning: Spawning, kubelet: Kub
     command = [sys.executable, "-m", "tests.kube.leftovers", spawning.namespace.name]
     process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE, cwd=ROOT)
     output, _ = await process.communicate()
-    assert json.loads(output) == {"start": {}, "poll": {}, "logs": {}, "stop": {}, "failed start": {}, "cancelled start": {}}
+    assert json.loads(output) == {
+        "start": {},
+        "poll": {},
+        "logs": {},
+        "stop": {},
+        "failed start": {},
+        "cancelled start": {},
+    }
