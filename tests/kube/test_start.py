@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -26,6 +27,11 @@ def is_watch(line: str) -> bool:
 def is_list(line: str) -> bool:
     """A list of the pod."""
     return "/pods?" in line and "watch=true" not in line
+
+
+def has_watched(proxy: Proxy, times: int) -> bool:
+    """Has the pod been watched so often?"""
+    return proxy.count("GET", is_watch) >= times
 
 
 async def held(spawning: Spawning, kubelet: Kubelet, **more: Any) -> tuple[asyncio.Task[Any], Callable[[], None]]:
@@ -107,7 +113,7 @@ async def test_watches_that_break_are_begun_anew(spawning: Spawning, kubelet: Ku
     starting, go_on = await held(spawning, kubelet)
     for times in (1, 2, 3):
         proxy.cut()
-        await spawning.until(lambda times=times: proxy.count("GET", is_watch) > times)
+        await spawning.until(partial(has_watched, proxy, times + 1))
     go_on()
     assert (await starting).start_response.endswith(":8888")
     assert proxy.count("GET", is_list) >= 4
