@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -105,9 +106,13 @@ async def test_a_start_without_events_asks_for_none(spawning: Spawning, kubernet
 
 async def test_watches_that_break_are_begun_anew(spawning: Spawning, kubelet: Kubelet, proxy: Proxy) -> None:
     starting, go_on = await held(spawning, kubelet)
+
+    def has_watched_more_often(than: int) -> bool:
+        return proxy.count("GET", is_watch) > than
+
     for times in (1, 2, 3):
         proxy.cut()
-        await spawning.until(lambda times=times: proxy.count("GET", is_watch) > times)
+        await spawning.until(partial(has_watched_more_often, times))
     go_on()
     assert (await starting).start_response.endswith(":8888")
     assert proxy.count("GET", is_list) >= 4
