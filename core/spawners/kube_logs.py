@@ -21,9 +21,11 @@ async def last_lines(client: OperationClient, pod: JsonDict) -> list[str]:
     state = status.get("state") or {}
     lines: list[str] = []
     if status.get("restartCount") and not state.get("terminated"):
-        lines += await _tail(client, pod, "true")
+        lines = await _tail(client, pod, "true")
     if not lines or state.get("running"):
         lines += await _tail(client, pod, "false")
+    if not lines and state.get("terminated"):  # it was started again since we looked
+        lines = await _tail(client, pod, "true")
     return lines[-MOST_LINES:]
 
 

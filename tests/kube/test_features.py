@@ -1,202 +1,347 @@
-"""What operators configure of KubeSpawner goes on working."""
+"""What operators use of KubeSpawner goes on working."""
 
 from __future__ import annotations
 
+import base64
+import logging
+import uuid
+from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from kubespawner import KubeSpawner
+from traitlets import Unicode
+from traitlets.config import Config
 
-from core.errors import StartFailed
+from core.model import Body
+from core.spawners.kube_failures import KubeError
+from tests.kube.api import Namespace, Object
 from tests.kube.kubelet import Kubelet
+from tests.kube.proxy import Proxy
 from tests.kube.scenarios import Scenario
 from tests.kube.spawning import Spawning, a_service
 
-PEMS = {"keyfile": "KEY", "certfile": "CERTIFICATE"}
+
+@pytest.fixture
+def config(spawning: Spawning) -> Config:
+    """The section that operators write."""
+    section: Config = spawning.config.KubeSpawner
+    return section
 
 
-async def test_a_profile_decides_by_user_options(spawning: Spawning) -> None:
-    spawning.config.KubeSpawner.profile_list = [
-        {"display_name": "Small", "slug": "small", "default": True},
-        {"display_name": "Large", "slug": "large", "kubespawner_override": {"image": "large:2", "cpu_guarantee": 4}},
-    ]
-    await spawning.start(a_service(user_options={"profile": "large"}))
-    container = (await spawning.pod())["spec"]["containers"][0]
-    assert container["image"] == "large:2"
-    assert container["resources"]["requests"] == {"cpu": "4"}
+async def made(spawning: Spawning, **more: Any) -> Object:
+    """The pod of a server that was started."""
+    await spawning.start(a_service(**more))
+    return await spawning.pod()
 
 
-async def test_a_profile_that_there_is_none_of_fails_the_start(spawning: Spawning) -> None:
-    spawning.config.KubeSpawner.profile_list = [{"display_name": "Small", "slug": "small"}]
-    with pytest.raises(Exception, match="huge"):
+def notebook(pod: Object) -> Object:
+    """The server's container."""
+    container: Object = next(item for item in pod["spec"]["containers"] if item["name"] == "notebook")
+    return container
+
+
+PROFILES = [
+    {"display_name": "Small", "slug": "small", "default": True},
+    {
+        "display_name": "Large",
+        "slug": "large",
+        "kubespawner_override": {"image": "lab:2", "mem_guarantee": "1M", "extra_labels": {"size": "large"}},
+        "profile_options": {
+            "gpu": {
+                "display_name": "GPU",
+                "choices": {
+                    "none": {"display_name": "no", "default": True},
+                    "one": {"display_name": "yes", "kubespawner_override": {"environment": {"GPU": "1"}}},
+                },
+            }
+        },
+    },
+]
+
+
+async def test_a_profile_is_applied(spawning: Spawning, config: Config) -> None:
+    config.profile_list = PROFILES
+    pod = await made(spawning, user_options={"profile": "large", "gpu": "one"})
+    assert notebook(pod)["image"] == "lab:2"
+    assert pod["metadata"]["labels"]["size"] == "large"
+    assert {"name": "GPU", "value": "1"} in notebook(pod)["env"]
+
+
+async def test_a_profile_that_there_is_none_of_fails_the_start(spawning: Spawning, config: Config) -> None:
+    config.profile_list = PROFILES
+    with pytest.raises(ValueError, match="huge"):
         await spawning.start(a_service(user_options={"profile": "huge"}))
     assert spawning.namespace.names("pods") == []
 
 
-async def test_templates_name_what_is_made(spawning: Spawning) -> None:
-    spawner = spawning.config.KubeSpawner
-    spawner.pod_name_template = "lab-{username}--{servername}"
-    spawner.pvc_name_template = "claim-{username}"
-    spawner.storage_pvc_ensure, spawner.storage_capacity = True, "1Gi"
-    spawner.volumes = [{"name": "home", "persistentVolumeClaim": {"claimName": "claim-{username}"}}]
-    spawner.volume_mounts = [{"name": "home", "mountPath": "/home/{username}"}]
-    running = await spawning.start(a_service("two", "bob"))
+async def test_a_profile_that_is_a_function_is_asked_once(spawning: Spawning, config: Config) -> None:
+    asked: list[str] = []
 
-    pod = await spawning.pod()
-    assert pod["metadata"]["name"] == running.state["pod_name"] == "lab-bob--two"
-    assert spawning.namespace.names("persistentvolumeclaims") == ["claim-bob"]
-    assert {"name": "home", "persistentVolumeClaim": {"claimName": "claim-bob"}} in pod["spec"]["volumes"]
-    assert "/home/bob" in [mount["mountPath"] for mount in pod["spec"]["containers"][0]["volumeMounts"]]
+    async def profiles(spawner: Any) -> list[Any]:
+        asked.append(spawner.user.name)
+        return PROFILES
 
-    await spawning.stop(running)
-    assert spawning.namespace.names("pods") == []
-    assert spawning.namespace.names("persistentvolumeclaims") == ["claim-bob"], "homes outlive servers"
+    config.profile_list = profiles
+    assert notebook(await made(spawning))["image"] == "lab:1"
+    assert asked == ["alice"]
 
 
-async def test_hooks_change_the_pod_and_see_what_was_made(spawning: Spawning) -> None:
-    seen = []
+@pytest.fixture
+def second_namespace(spawning: Spawning) -> Iterator[Namespace]:
+    """Another namespace for pods."""
+    name = f"{spawning.namespace.name}-b"
+    spawning.namespace.api.create("/api/v1/namespaces", metadata={"name": name})
+    yield Namespace(spawning.namespace.api, name)
+    spawning.namespace.api.delete(f"/api/v1/namespaces/{name}")
+
+
+async def test_a_profile_may_choose_the_namespace_and_a_start_that_is_cut_off_is_found_there(
+    spawning: Spawning, config: Config, second_namespace: Namespace
+) -> None:
+    elsewhere = second_namespace.name
+    config.profile_list = [{"display_name": "There", "kubespawner_override": {"namespace": elsewhere}}]
+    running = await spawning.start(a_service())
+    assert len(second_namespace.names("pods")) == 1
+    assert spawning.stored["namespace"] == elsewhere
+    assert await spawning.poll(running) is None
+    await spawning.stop(replace(running, state=spawning.stored))
+    assert second_namespace.names("pods") == []
+
+
+async def test_names_and_labels_are_made_of_templates(spawning: Spawning, config: Config) -> None:
+    config.pod_name_template = "nb-{username}-{servername}-{userid}"
+    config.extra_labels = {"site": "{username}"}
+    config.extra_annotations = {"example.org/contact": "{unescaped_username}"}
+    config.environment = {"WHO": "{username}"}
+    pod = await made(spawning, name="work", user="alice")
+    metadata = pod["metadata"]
+    assert metadata["name"] == "nb-alice-work-7"
+    assert metadata["labels"]["site"] == "alice"
+    assert metadata["annotations"]["example.org/contact"] == "alice"
+    assert {"name": "WHO", "value": "alice"} in notebook(pod)["env"]
+
+
+async def test_hooks_see_and_change_the_pod(spawning: Spawning, config: Config) -> None:
+    """They may use the Spawner's own client, as before."""
+    seen: list[Any] = []
 
     async def modify(spawner: Any, pod: Any) -> Any:
-        pod.spec.priority = None
-        pod.metadata.annotations["greets"] = f"{spawner.user.name} at {spawner.jupyterhub_name}"
+        listed = await spawner.api.list_namespaced_pod(spawner.namespace)
+        seen.append(len(listed.items))
+        pod.spec.hostname = "changed"
         return pod
 
+    async def created(spawner: Any, pod: dict[str, Any]) -> None:
+        seen.append((pod["metadata"]["uid"], bool(spawner.is_pod_running(pod))))
+
+    config.modify_pod_hook = modify
+    config.after_pod_created_hook = created
+    pod = await made(spawning)
+    assert pod["spec"]["hostname"] == "changed"
+    assert seen == [0, (pod["metadata"]["uid"], False)]
+
+
+async def test_a_hook_after_the_creation_that_fails_fails_the_start(spawning: Spawning, config: Config) -> None:
     async def created(spawner: Any, pod: Any) -> None:
-        seen.append((spawner.pod_name, pod["metadata"]["uid"]))
-
-    spawning.config.KubeSpawner.modify_pod_hook = modify
-    spawning.config.KubeSpawner.after_pod_created_hook = created
-    running = await spawning.start(a_service("lab", "alice", "hub1"))
-    metadata = (await spawning.pod())["metadata"]
-    assert metadata["annotations"]["greets"] == "alice at hub1"
-    assert seen == [(running.state["pod_name"], metadata["uid"])]
-
-
-async def test_a_hook_that_fails_leaves_nothing(spawning: Spawning) -> None:
-    def fail(_spawner: Any, _pod: Any) -> None:
         raise RuntimeError("the licence server is away")
 
-    spawning.config.KubeSpawner.after_pod_created_hook = fail
-    with pytest.raises(Exception, match="the licence server is away"):
+    config.after_pod_created_hook = created
+    with pytest.raises(RuntimeError, match="licence server"):
         await spawning.start(a_service())
-    await spawning.until(lambda: not spawning.namespace.names("pods"))
+    assert spawning.namespace.names("pods") == []
 
 
-async def test_a_service_leads_to_the_pod_and_goes_with_it(spawning: Spawning) -> None:
-    spawning.config.KubeSpawner.services_enabled = True
+async def test_volume_claims_are_made_once_and_kept(spawning: Spawning, config: Config) -> None:
+    config.storage_pvc_ensure = True
+    config.storage_capacity = "1Gi"
+    config.pvc_name_template = "home-{username}"
+    config.volumes = [{"name": "home", "persistentVolumeClaim": {"claimName": "{pvc_name}"}}]
+    config.volume_mounts = [{"name": "home", "mountPath": "/home/jovyan"}]
+    first = await spawning.start(a_service())
+    assert first.state["pvc_name"] == "home-alice"
+    (claim,) = spawning.namespace.all("persistentvolumeclaims")
+    await spawning.stop(first)
+    assert spawning.namespace.names("persistentvolumeclaims") == ["home-alice"]
+
+    pod = await made(spawning)
+    assert pod["spec"]["volumes"][0]["persistentVolumeClaim"]["claimName"] == "home-alice"
+    (kept,) = spawning.namespace.all("persistentvolumeclaims")
+    assert kept["metadata"]["uid"] == claim["metadata"]["uid"]
+
+
+async def test_a_service_comes_and_goes_with_its_pod(spawning: Spawning, config: Config) -> None:
+    config.services_enabled = True
     running = await spawning.start(a_service())
-    pod = await spawning.pod()
-    (service,) = spawning.namespace.all("services")
-    assert service["spec"]["selector"].items() <= pod["metadata"]["labels"].items()
-    assert [owner["uid"] for owner in service["metadata"]["ownerReferences"]] == [pod["metadata"]["uid"]]
-
-    await spawning.stop(running)
-    await spawning.until(lambda: not spawning.namespace.names("services"), "the service is gone too")
-
-
-async def test_certificates_are_in_a_secret_that_goes_with_the_pod(spawning: Spawning) -> None:
-    service = a_service(certs={**PEMS, "cafile": "CA"}, trust_bundles={"hub-ca": "CA"}, misc={"internal_ssl": True})
-    running = await spawning.start(service)
-    pod = await spawning.pod()
-    secrets = [each for each in spawning.namespace.all("secrets") if each["type"] == "Opaque"]
-    (secret,) = secrets
-    assert {"ssl.key", "ssl.crt"} <= secret["data"].keys()
-    assert [owner["uid"] for owner in secret["metadata"]["ownerReferences"]] == [pod["metadata"]["uid"]]
-    assert running.start_response.startswith("https://")
-    assert "KEY" not in str(running.state)
-
-    await spawning.stop(running)
-    name = secret["metadata"]["name"]
-    await spawning.until(lambda: name not in spawning.namespace.names("secrets"), "the secret is gone too")
-
-
-async def test_a_user_may_have_a_namespace_of_the_own(spawning: Spawning) -> None:
-    api, namespace = spawning.namespace.api, f"{spawning.namespace.name}-carol"
-    spawning.config.KubeSpawner.enable_user_namespaces = True
-    spawning.config.KubeSpawner.user_namespace_template = f"{spawning.namespace.name}-{{username}}"
-    running = await spawning.start(a_service("lab", "carol"))
-    pods = api.get(f"/api/v1/namespaces/{namespace}/pods")["items"]
-    assert [pod["metadata"]["name"] for pod in pods] == [running.state["pod_name"]]
-    assert running.state["namespace"] == namespace
+    name = running.state["pod_name"]
+    assert running.start_response == f"http://{name}.{spawning.namespace.name}.svc.cluster.local:8888"
     assert await spawning.poll(running) is None
+    (service,) = spawning.namespace.all("services")
+    assert service["spec"]["selector"].items() <= (await spawning.pod())["metadata"]["labels"].items()
+    (owner,) = service["metadata"]["ownerReferences"]
+    assert (service["metadata"]["name"], owner["uid"]) == (name, running.state["_outpost"]["uid"])
 
     await spawning.stop(running)
-    assert api.get(f"/api/v1/namespaces/{namespace}/pods")["items"] == []
-    api.delete(f"/api/v1/namespaces/{namespace}")
+    await spawning.until(lambda: not spawning.namespace.all("services"), "the service is gone")
 
 
-async def test_what_a_hub_sends_by_default_goes_before_the_configuration(spawning: Spawning) -> None:
-    """OutpostSpawner's own ``misc``."""
-    spawning.config.KubeSpawner.port = 9999
-    spawning.config.KubeSpawner.extra_labels = {"site": "here"}
+async def test_the_service_of_an_earlier_server_is_replaced(spawning: Spawning, config: Config) -> None:
+    config.services_enabled = True
+    await spawning.start(a_service())
+    running = await spawning.start(a_service())
+    (service,) = spawning.namespace.all("services")
+    assert service["metadata"]["ownerReferences"][0]["uid"] == running.state["_outpost"]["uid"]
+
+
+def certificates() -> dict[str, str]:
+    """Nobody reads them here."""
+    return {name: f"{name}-{uuid.uuid4().hex}\n" for name in ("keyfile", "certfile", "cafile")}
+
+
+async def test_certificates_are_a_secret_of_the_pod_and_nowhere_else(
+    spawning: Spawning, config: Config, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, tmp_path: Any
+) -> None:
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(temporary))
+    issued = certificates()
+    with caplog.at_level(logging.DEBUG):
+        running = await spawning.start(
+            a_service(certs=issued, trust_bundles={"hub-ca": issued["cafile"]}, misc={"internal_ssl": True})
+        )
+    assert running.start_response.startswith("https://")
+    secrets = [item for item in spawning.namespace.all("secrets") if item["type"] == "Opaque"]
+    (secret,) = secrets
+    assert set(secret["data"]) == {"ssl.key", "ssl.crt", "notebooks-ca_trust.crt"}
+    assert base64.b64decode(secret["data"]["ssl.key"]).decode() == issued["keyfile"]
+    assert secret["metadata"]["ownerReferences"][0]["uid"] == running.state["_outpost"]["uid"]
+    assert issued["keyfile"].strip() not in str(running.state)
+    container = notebook(await spawning.pod())
+    assert {"name": "JUPYTERHUB_SSL_KEYFILE", "value": "/etc/jupyterhub/ssl/ssl.key"} in container["env"]
+    assert [path for path in temporary.rglob("*") if path.is_file()] == []
+    assert secret["data"]["ssl.key"] not in caplog.text
+    assert issued["keyfile"].strip() not in caplog.text
+    assert running.body.api_token not in caplog.text
+
+    await spawning.stop(running)
+    await spawning.until(lambda: not [item for item in spawning.namespace.all("secrets") if item["type"] == "Opaque"])
+
+
+async def test_a_secret_that_is_refused_shows_up_in_no_log(
+    spawning: Spawning, config: Config, proxy: Proxy, caplog: pytest.LogCaptureFixture
+) -> None:
+    proxy.fault("POST", "/secrets", 422, content={"kind": "Status", "message": "no secrets today"}, times=99)
+    issued = certificates()
+    with caplog.at_level(logging.DEBUG), pytest.raises(KubeError, match="no secrets today"):
+        await spawning.start(a_service(certs=issued, trust_bundles={"hub-ca": issued["cafile"]}))
+    assert "ssl.key" not in caplog.text
+    assert spawning.namespace.names("pods") == []
+
+
+async def test_users_may_have_namespaces_of_their_own(spawning: Spawning, config: Config) -> None:
+    config.enable_user_namespaces = True
+    config.user_namespace_template = f"{spawning.namespace.name}-{{username}}"
+    config.user_namespace_labels = {"of": "{username}"}
+    running = await spawning.start(a_service())
+    name = f"{spawning.namespace.name}-alice"
+    users = Namespace(spawning.namespace.api, name)
+    try:
+        assert running.state["namespace"] == name
+        assert users.names("pods") == [running.state["pod_name"]]
+        assert spawning.namespace.api.get(f"/api/v1/namespaces/{name}")["metadata"]["labels"]["of"] == "alice"
+        assert await spawning.poll(running) is None
+        await spawning.stop(running)
+        assert users.names("pods") == []
+        again = await spawning.start(a_service())
+        await spawning.stop(again)
+    finally:
+        spawning.namespace.api.delete(f"/api/v1/namespaces/{name}")
+
+
+async def test_misc_of_the_hub_goes_before_the_configuration(spawning: Spawning, config: Config) -> None:
+    """What OutpostSpawner always sends."""
+    config.extra_labels = {"site": "here", "kept": "yes"}
     misc = {
         "dns_name_template": "{name}.{namespace}.svc.cluster.local",
-        "pod_name_template": "jupyter-{username}-7",
+        "pod_name_template": "jupyter-{username}--{servername}-hub",
         "internal_ssl": False,
-        "port": 8080,
-        "ip": "0.0.0.0",
+        "port": 9999,
         "services_enabled": True,
-        "extra_labels": {"hub": "theirs"},
+        "extra_labels": {"site": "hub"},
     }
-    running = await spawning.start(a_service("lab", "dave", misc=misc))
+    running = await spawning.start(a_service(misc=misc))
     pod = await spawning.pod()
-    assert pod["metadata"]["name"] == "jupyter-dave-7"
-    assert {"site": "here", "hub": "theirs"}.items() <= pod["metadata"]["labels"].items()
-    assert spawning.namespace.names("services") == ["jupyter-dave-7"]
-    assert running.start_response.endswith(":8080")
+    assert pod["metadata"]["name"] == "jupyter-alice--lab-hub"
+    assert (pod["metadata"]["labels"]["site"], pod["metadata"]["labels"]["kept"]) == ("hub", "yes")
+    address = f"http://jupyter-alice--lab-hub.{spawning.namespace.name}.svc.cluster.local:9999"
+    assert running.start_response == address
+    other = replace(running, body=Body(running.body.env, {}, {}))
+    assert await spawning.poll(other) is None
+    await spawning.stop(other)
 
 
-class OwnSpawner(KubeSpawner):  # type: ignore[misc]  # the package has no types
-    """As sites write them: around what KubeSpawner does."""
+class SiteSpawner(KubeSpawner):  # type: ignore[misc]  # KubeSpawner has no types
+    """As sites write them: with something around what it inherits."""
 
-    async def start(self) -> Any:
-        """With a label, and a path in the answer."""
-        self.extra_labels = {"made-by": "us"}
-        return await super().start()
+    motto = Unicode("none").tag(config=True)
+    log_of_calls: list[str] = []  # noqa: RUF012  # of all objects
 
     async def get_pod_manifest(self) -> Any:
-        """With a node of its own."""
+        """With an annotation."""
         pod = await super().get_pod_manifest()
-        pod.spec.node_selector = {"kind": "lab"}
+        pod.metadata.annotations["motto"] = self.motto
         return pod
 
-    async def poll(self) -> int | None:
-        """What is over is 42."""
-        return None if await super().poll() is None else 42
+    async def start(self) -> Any:
+        """Notes what it knows before and after."""
+        self.log_of_calls.append("starting")
+        address = await super().start()
+        self.log_of_calls.append(f"started {self.pod_id != ''}")
+        return address
+
+    async def poll(self) -> Any:
+        """Another word for ended."""
+        status = await super().poll()
+        self.log_of_calls.append(f"polled {status}")
+        return 42 if status is not None else None
+
+    async def stop(self, now: bool = False) -> None:
+        """The pod is gone when the inherited one returns."""
+        await super().stop(now)
+        found = [pod.metadata.name for pod in (await self.api.list_namespaced_pod(self.namespace)).items]
+        self.log_of_calls.append(f"stopped {found}")
+
+    async def get_jupyter_server_logs(self) -> list[str]:
+        """Logs of its own."""
+        return [f"{self.pod_name} was here"]
 
 
-async def test_a_subclass_may_wrap_everything(spawning: Spawning) -> None:
-    spawning.spawner_class = OwnSpawner
-    spawning.config.OwnSpawner.image = "own:1"
+async def test_a_subclass_has_its_say_in_everything(spawning: Spawning) -> None:
+    SiteSpawner.log_of_calls.clear()
+    spawning.spawner_class = SiteSpawner
+    spawning.config.SiteSpawner.motto = "per aspera"
     running = await spawning.start(a_service())
-    pod = await spawning.pod()
-    assert pod["metadata"]["labels"]["made-by"] == "us"
-    assert pod["spec"]["nodeSelector"] == {"kind": "lab"}
-    assert pod["spec"]["containers"][0]["image"] == "own:1"
+    assert (await spawning.pod())["metadata"]["annotations"]["motto"] == "per aspera"
     assert await spawning.poll(running) is None
+    assert await spawning.logs(running) == [f"{running.state['pod_name']} was here"]
     await spawning.stop(running)
     assert await spawning.poll(running) == 42
+    assert SiteSpawner.log_of_calls == ["starting", "started True", "polled None", "stopped []", "polled 1"]
 
 
-async def test_a_failed_start_says_the_containers_last_words_and_no_more_than_a_few(
-    spawning: Spawning, kubelet: Kubelet
-) -> None:
-    output = "".join(f"line {number}\n" for number in range(1000))
-    kubelet.script(spawning.namespace.name, Scenario(exit_code=3, output=output))
-    spawning.config.KubeSpawner.extra_pod_config = {"restartPolicy": "Never"}
-    with pytest.raises(StartFailed) as failed:
+async def test_a_start_of_a_subclass_fails_early_too(spawning: Spawning, kubelet: Kubelet) -> None:
+    spawning.spawner_class = SiteSpawner
+    spawning.config.KubeSpawner.start_timeout = 600
+    kubelet.script(spawning.namespace.name, Scenario(ready=False, exit_code=1, output="boom\n"))
+    with pytest.raises(Exception, match="exit code 1") as failed:
         await spawning.start(a_service())
-    first, *lines = str(failed.value).splitlines()
-    assert "exit code 3" in first
-    assert lines[-1] == "line 999"
-    assert len(lines) <= 20
+    assert str(failed.value.args[0]).splitlines()[-1] == "boom"
 
 
-async def test_logs_are_bounded(spawning: Spawning, kubelet: Kubelet) -> None:
-    output = "".join(f"line {number} {'x' * 300}\n" for number in range(2000))
-    kubelet.script(spawning.namespace.name, Scenario(output=output))
-    running = await spawning.start(a_service())
-    lines = await spawning.logs(running)
-    assert lines[-1].startswith("line 1999 ")
-    assert len(lines) <= 100
-    assert sum(map(len, lines)) <= 64 * 1024
+def test_no_other_spawner_in_the_process_is_changed() -> None:
+    from kubespawner import spawner as module
+
+    assert module.shared_client.__module__ == "kubespawner.clients"
+    assert hasattr(module.load_config, "cache_info")
+    assert KubeSpawner.reflectors == {}

@@ -29,11 +29,6 @@ def is_list(line: str) -> bool:
     return "/pods?" in line and "watch=true" not in line
 
 
-def has_watched(proxy: Proxy, times: int) -> bool:
-    """Has the pod been watched so often?"""
-    return proxy.count("GET", is_watch) >= times
-
-
 async def held(spawning: Spawning, kubelet: Kubelet, **more: Any) -> tuple[asyncio.Task[Any], Callable[[], None]]:
     """A start whose pod waits for its image; what lets it go on."""
     kubelet.script(spawning.namespace.name, Scenario(hold="pulling"))
@@ -111,9 +106,13 @@ async def test_a_start_without_events_asks_for_none(spawning: Spawning, kubernet
 
 async def test_watches_that_break_are_begun_anew(spawning: Spawning, kubelet: Kubelet, proxy: Proxy) -> None:
     starting, go_on = await held(spawning, kubelet)
+
+    def has_watched_more_often(than: int) -> bool:
+        return proxy.count("GET", is_watch) > than
+
     for times in (1, 2, 3):
         proxy.cut()
-        await spawning.until(partial(has_watched, proxy, times + 1))
+        await spawning.until(partial(has_watched_more_often, times))
     go_on()
     assert (await starting).start_response.endswith(":8888")
     assert proxy.count("GET", is_list) >= 4
