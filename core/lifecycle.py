@@ -13,7 +13,7 @@ from datetime import timedelta
 from functools import partial
 
 from core import driving, quota
-from core.errors import NotAllowed, ServiceExists, StopFailed, Unreadable
+from core.errors import NotAllowed, ServiceExists, ServiceNotFound, StopFailed, Unreadable
 from core.faults import fault_point
 from core.hooks import resolve
 from core.model import Identity, Inputs, JsonDict, NewService, Service, Status
@@ -225,4 +225,5 @@ class Lifecycle:
         hide(secrets_of(service.body, service.inputs))
         log.info("%s - its run time is over", service.identity)
         fault_point("expire:found")
-        await self.stop(service.identity, {}, wait=False)
+        with suppress(ServiceNotFound):  # somebody else has stopped it meanwhile
+            await self.stop(service.identity, {}, wait=False)
