@@ -100,12 +100,20 @@ async def test_an_api_that_cannot_be_reached_is_named(spawning: Spawning) -> Non
 
 async def test_an_api_that_does_not_answer_is_given_its_time(spawning: Spawning) -> None:
     running = await spawning.start(a_service())
-    silent = await asyncio.start_server(lambda *_: None, "127.0.0.1", 0)
+    has_hung_up = asyncio.Event()
+
+    async def say_nothing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()  # until the client closes its end
+        writer.close()
+        has_hung_up.set()
+
+    silent = await asyncio.start_server(say_nothing, "127.0.0.1", 0)
     url = f"http://127.0.0.1:{silent.sockets[0].getsockname()[1]}"
     spawning.config.KubeSpawner.k8s_api_host = url
     spawning.config.KubeSpawner.k8s_api_request_timeout = 1
     with pytest.raises(KubeError, match=f"The Kubernetes API at {url} did not answer within 1 seconds"):
         await spawning.poll(running)
+    await has_hung_up.wait()
     silent.close()
 
 
