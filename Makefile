@@ -45,7 +45,7 @@ sam: $(VENV)/.dev  ## functions as they are packaged, in Docker; .ci/sam brings 
 	$(BIN)/python -m pytest -m sam
 
 kube: $(VENV)/.dev  ## pods on a real API server; .ci/kube brings what this needs
-	$(BIN)/python -m pytest -m kube
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile -m kube
 
 lint: $(VENV)/.dev  ## ruff: rules and format
 	$(BIN)/ruff check .
