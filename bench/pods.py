@@ -38,16 +38,9 @@ def service(namespace: str, number: int) -> Service:
         version=1,
         start_date=now,
         last_update=now,
-        end_date=None,
         body=Body(env=env),
         inputs=Inputs(),
         state={"pod_name": f"jupyter-{user}--lab", "namespace": namespace, "kubespawner_version": "7"},
-        start_response="",
-        lease_owner=None,
-        lease_until=None,
-        attempts=0,
-        retry_at=None,
-        failure=None,
     )
 
 

@@ -82,7 +82,7 @@ class Inputs:
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """One single-user server: a row of the database, decrypted."""
+    """One single-user server: a row of the database, decrypted. What has a default is so when it is admitted."""
 
     id: int
     identity: Identity
@@ -92,16 +92,16 @@ class Service:
     version: int
     start_date: datetime
     last_update: datetime
-    end_date: datetime | None
     body: Body
     inputs: Inputs
-    state: JsonDict
-    start_response: str
-    lease_owner: str | None
-    lease_until: datetime | None
-    attempts: int
-    retry_at: datetime | None
-    failure: str | None
+    end_date: datetime | None = None
+    state: JsonDict = field(default_factory=dict)
+    start_response: str = ""
+    lease_owner: str | None = None
+    lease_until: datetime | None = None
+    attempts: int = 0
+    retry_at: datetime | None = None
+    failure: str | None = None
 
     @property
     def hub(self) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, timedelta
+from functools import partial
 from typing import Any
 
 from core.errors import ConfigError
@@ -49,7 +50,7 @@ class GkeAccess:
         from google.auth.transport.requests import Request
 
         with _explained(f"a token for {self._name!r} cannot be had"):
-            self._credentials.refresh(Request())
+            self._credentials.refresh(partial(Request(), timeout=_SECONDS))
         ends = self._credentials.expiry.replace(tzinfo=UTC)
         return Token(self._credentials.token, ends - RENEW_BEFORE)
 

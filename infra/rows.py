@@ -24,16 +24,10 @@ def admitted(new: NewService, now: datetime, lease: Lease | None) -> Service:
         version=0,
         start_date=now,
         last_update=now,
-        end_date=None,
         body=new.body,
         inputs=new.inputs,
-        state={},
-        start_response="",
         lease_owner=None if lease is None else lease.owner,
         lease_until=None if lease is None else lease.until,
-        attempts=0,
-        retry_at=None,
-        failure=None,
     )
 
 

@@ -28,16 +28,8 @@ _NOBODYS = Service(
     version=0,
     start_date=_BEGINNING,
     last_update=_BEGINNING,
-    end_date=None,
     body=Body(env={"JUPYTERHUB_USER": "outpost"}),
     inputs=Inputs(),
-    state={},
-    start_response="",
-    lease_owner=None,
-    lease_until=None,
-    attempts=0,
-    retry_at=None,
-    failure=None,
 )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
@@ -16,10 +17,11 @@ from local.aws.fork_server import ForkServer
 from local.aws.function import Function
 from local.aws.instance import REGION, Definition
 from local.aws.records import Record
+from local.emulator.emulator import LIBRARIES
 from local.processes import HOST
 from tests.contract.conftest import Deploy as DeployOutpost
 from tests.contract.conftest import config, configured, hub, other_hub
-from tests.support.functions import KEYS, LIBRARIES, OutpostFunctions
+from tests.support.functions import KEYS, OutpostFunctions
 from tests.support.outpost import OutpostProcess
 from tests.support.postgresql import Cluster
 
@@ -42,6 +44,18 @@ def deploy(tmp_path: Path) -> Iterator[Deploy]:
     yield new
     for function in deployed:
         function.close()
+
+
+@pytest.fixture
+def noting(deploy: Deploy, tmp_path: Path) -> Function:
+    """A function that writes down what it gets."""
+    return deploy("handlers.noting", {"environment": {"NOTES": str(tmp_path / "notes")}})
+
+
+def noted(folder: Path) -> Counter[str]:
+    """What has been written down, and how often."""
+    notes = folder / "notes"
+    return Counter(notes.read_text().splitlines()) if notes.exists() else Counter()
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,7 @@ from local.aws.function import Function
 from local.aws.queue_mapping import QueueMapping, failed_ids
 from local.aws.records import Record
 from local.aws.runtime_api import Answer
-from tests.functions.conftest import Deploy
+from tests.functions.conftest import Deploy, noted
 from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.slow
@@ -44,18 +43,6 @@ def mapped(sqs: Any, queue: str) -> Iterator[Map]:
     yield new
     for mapping in made:
         mapping.close()
-
-
-@pytest.fixture
-def noting(deploy: Deploy, tmp_path: Path) -> Function:
-    """A function that writes down what it gets."""
-    return deploy("handlers.noting", {"environment": {"NOTES": str(tmp_path / "notes")}})
-
-
-def noted(folder: Path) -> Counter[str]:
-    """What has been written down, and how often."""
-    notes = folder / "notes"
-    return Counter(notes.read_text().splitlines()) if notes.exists() else Counter()
 
 
 def left(sqs: Any, queue: str) -> int:

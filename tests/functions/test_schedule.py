@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -17,7 +16,7 @@ from local.aws.cron import Rate, parse
 from local.aws.function import Function, PayloadTooLarge
 from local.aws.records import Record, Source
 from local.aws.schedule import Schedule
-from tests.functions.conftest import Deploy
+from tests.functions.conftest import Deploy, noted
 from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.slow
@@ -53,18 +52,6 @@ class Time:
 def keeping(deploy: Deploy, tmp_path: Path) -> Function:
     """A function that writes its event down."""
     return deploy("handlers.keeping", {"environment": {"NOTES": str(tmp_path / "event")}})
-
-
-@pytest.fixture
-def noting(deploy: Deploy, tmp_path: Path) -> Function:
-    """A function that writes down what it gets."""
-    return deploy("handlers.noting", {"environment": {"NOTES": str(tmp_path / "notes")}})
-
-
-def noted(folder: Path) -> Counter[str]:
-    """What has been written down, and how often."""
-    notes = folder / "notes"
-    return Counter(notes.read_text().splitlines()) if notes.exists() else Counter()
 
 
 class Submitted(AsyncEvents):

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterator, MutableMapping
+from collections.abc import Callable, Iterator, MutableMapping
 from pathlib import Path
 
 import pytest
 from cryptography.fernet import Fernet
 
+from infra.cluster_access import reach_cluster
+from infra.kubeconfig import Kubeconfig
+from infra.settings import read_settings
 from tests.support import aws as aws_support
 from tests.support.aws import Aws
 from tests.support.clock import Clock
+
+Reach = Callable[[], Kubeconfig]
 
 
 @pytest.fixture(scope="session")
@@ -59,3 +64,19 @@ def aws(moto: Aws, environ: MutableMapping[str, str]) -> Iterator[Aws]:
 def clock() -> Clock:
     """A clock that stands still."""
     return Clock()
+
+
+@pytest.fixture
+def reach(clock: Clock, environ: MutableMapping[str, str]) -> Iterator[Reach]:
+    """Reach the cluster of the environment, as at a start-up."""
+    made: list[Kubeconfig] = []
+
+    def at_start_up() -> Kubeconfig:
+        found = reach_cluster(read_settings(), environ, clock)
+        assert found is not None
+        made.append(found)
+        return found
+
+    yield at_start_up
+    for kubeconfig in made:
+        kubeconfig.close()

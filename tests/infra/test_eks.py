@@ -8,7 +8,7 @@ import hmac
 import json
 import stat
 import tempfile
-from collections.abc import Callable, Iterator, MutableMapping
+from collections.abc import MutableMapping
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
@@ -18,8 +18,8 @@ from core.errors import ConfigError
 from infra import aws as aws_clients
 from infra.cluster_access import reach_cluster
 from infra.eks import token
-from infra.kubeconfig import Kubeconfig
 from infra.settings import read_settings
+from tests.infra.conftest import Reach
 from tests.support.aws import REGION, Aws, calls_of, forget_clients
 from tests.support.clock import Clock
 
@@ -41,25 +41,6 @@ def cluster(aws: Aws) -> str:
         name="hpc", roleArn="arn:aws:iam::123456789012:role/eks", resourcesVpcConfig={"subnetIds": ["subnet-1"]}
     )
     return str(made["cluster"]["endpoint"])
-
-
-Reach = Callable[[], Kubeconfig]
-
-
-@pytest.fixture
-def reach(clock: Clock, environ: MutableMapping[str, str]) -> Iterator[Reach]:
-    """Reach the cluster of the environment, as at a start-up."""
-    made: list[Kubeconfig] = []
-
-    def at_start_up() -> Kubeconfig:
-        found = reach_cluster(read_settings(), environ, clock)
-        assert found is not None
-        made.append(found)
-        return found
-
-    yield at_start_up
-    for kubeconfig in made:
-        kubeconfig.close()
 
 
 def bearer(cluster: str) -> str:

@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, MutableMapping
+from collections.abc import Iterator, MutableMapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -15,15 +15,15 @@ from urllib.parse import urlsplit
 import pytest
 
 from core.errors import ConfigError
-from infra.cluster_access import reach_cluster
-from infra.kubeconfig import Kubeconfig
 from infra.settings import read_settings
+from tests.infra.conftest import Reach
 from tests.support import google as google_support
 from tests.support.clock import Clock
 from tests.support.google import CLUSTER, Google
 
 ROOT = Path(__file__).parents[2]
-Reach = Callable[[], Kubeconfig]
+
+pytestmark = pytest.mark.usefixtures("google")
 
 
 @pytest.fixture
@@ -43,22 +43,6 @@ def clock() -> Clock:
     clock = Clock()
     clock.now = datetime.now(UTC)
     return clock
-
-
-@pytest.fixture
-def reach(google: Google, clock: Clock, environ: MutableMapping[str, str]) -> Iterator[Reach]:
-    """Reach the cluster of the environment, as at a start-up."""
-    made: list[Kubeconfig] = []
-
-    def at_start_up() -> Kubeconfig:
-        found = reach_cluster(read_settings(), environ, clock)
-        assert found is not None
-        made.append(found)
-        return found
-
-    yield at_start_up
-    for kubeconfig in made:
-        kubeconfig.close()
 
 
 def token_in(environ: MutableMapping[str, str]) -> str:

@@ -32,9 +32,8 @@ def a_service(name: str = "lab", user: str = "alice", hub: str = "hub1", **more:
         "JUPYTERHUB_SERVICE_PREFIX": f"/user/{user}/{name}/",
     }
     body = Body(env, more.pop("user_options", {}), more.pop("misc", {}))
-    rest: list[Any] = [{}, "", None, None, 0, None, None]
     identity = Identity(hub, name, uuid.uuid4().hex[:6])
-    return Service(1, identity, "7", None, Status.STARTING, 1, NOW, NOW, None, body, Inputs(**more), *rest)
+    return Service(1, identity, "7", None, Status.STARTING, 1, NOW, NOW, body, Inputs(**more))
 
 
 class Spawning:

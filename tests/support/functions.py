@@ -35,21 +35,6 @@ _SCHEDULED = ("expire", "recover", "tunnels")
 _INIT_SECONDS = 60.0
 """More than Lambda gives, because this machine does much else at the same time."""
 
-LIBRARIES = (
-    "boto3",
-    "cryptography.fernet",
-    "fastapi",
-    "jupyterhub.objects",
-    "jupyterhub.spawner",
-    "mangum",
-    "psutil",
-    "sqlalchemy.dialects.postgresql.pg8000",
-    "tornado.simple_httpclient",
-    "traitlets.config",
-    "yaml",
-)
-"""What takes the functions longest to import."""
-
 
 class OutpostFunctions(OutpostProcess):
     """The functions of ``handlers.aws`` behind a Function URL, with their queue and schedules.

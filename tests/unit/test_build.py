@@ -29,8 +29,7 @@ TOLD = {
 def a_service(env: dict[str, str], inputs: Inputs, **user_options: Any) -> Service:
     """A running service."""
     body = Body(env=env, user_options=user_options)
-    rest: list[Any] = [{}, "", None, None, 0, None, None]
-    return Service(1, Identity("hub", "a", "0"), "1", None, Status.RUNNING, 1, NOW, NOW, None, body, inputs, *rest)
+    return Service(1, Identity("hub", "a", "0"), "1", None, Status.RUNNING, 1, NOW, NOW, body, inputs)
 
 
 @pytest.mark.parametrize("spawner_class", [Spawner, LocalProcessSpawner, SimpleLocalProcessSpawner, KubeSpawner])

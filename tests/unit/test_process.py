@@ -22,12 +22,8 @@ SLEEP = ["sleep", "600"]
 def service(state: JsonDict) -> Service:
     """A row with that state."""
     now = utc_now()
-    nothing: dict[str, Any] = dict.fromkeys(("lease_owner", "lease_until", "retry_at", "failure", "end_date", "flavor"))
-    return Service(
-        id=1, identity=Identity("hub", "name", "0"), user_id="1", status=Status.RUNNING, version=0, attempts=0,
-        start_date=now, last_update=now, body=Body(env={"JUPYTERHUB_USER": "u"}), inputs=Inputs(), state=state,
-        start_response="", **nothing,
-    )  # fmt: skip
+    body = Body(env={"JUPYTERHUB_USER": "u"})
+    return Service(1, Identity("hub", "name", "0"), "1", None, Status.RUNNING, 0, now, now, body, Inputs(), state=state)
 
 
 @pytest.fixture

@@ -86,16 +86,10 @@ def test_a_running_service_is_the_same_afterwards(database: Database, old: Upstr
         version=0,
         start_date=datetime(2026, 1, 2, 3, 4, 5, 6, tzinfo=UTC),
         last_update=datetime(2026, 1, 2, 3, 5, tzinfo=UTC),
-        end_date=None,
         body=Body(**body),
         inputs=Inputs(),
         state={"pod_name": "p", "more": [1]},
         start_response="http://10.0.0.1:8888",
-        lease_owner=None,
-        lease_until=None,
-        attempts=0,
-        retry_at=None,
-        failure=None,
     )
 
 
