@@ -90,14 +90,18 @@ rollingUpdate: {maxSurge: 1, maxUnavailable: 0}
 {{- end }}
 {{- end }}
 
-{{- define "outpost.podSecurity" -}}
-{{- $default := dict "runAsNonRoot" true "runAsUser" 1000 "runAsGroup" 1000 "fsGroup" 1000 "seccompProfile" (dict "type" "RuntimeDefault") }}
-{{- merge (dict) .Values.podSecurityContext $default | toYaml }}
+{{/* Another text once one of these Secrets and ConfigMaps has changed; it says nothing of what is in them.
+The argument: dict "root" $ "secrets" NAMES "configMaps" NAMES. */}}
+{{- define "outpost.versions" -}}
+{{- $namespace := .root.Release.Namespace }}
+{{- range $kind, $names := dict "Secret" .secrets "ConfigMap" .configMaps }}
+{{- range compact $names }}
+{{- $name := . }}
+{{- with lookup "v1" $kind $namespace $name }}
+{{- $kind }} {{ $name }} {{ .metadata.resourceVersion }}
+{{ end }}
 {{- end }}
-
-{{- define "outpost.containerSecurity" -}}
-{{- $default := dict "allowPrivilegeEscalation" false "readOnlyRootFilesystem" true "capabilities" (dict "drop" (list "ALL")) }}
-{{- merge (dict) .Values.securityContext $default | toYaml }}
+{{- end }}
 {{- end }}
 
 {{/* Of a Secret that the chart makes: what it has in the cluster, as YAML, or nothing. */}}

@@ -49,6 +49,9 @@
 {{- fail "servicessh: an SSH node without sshPublicKeys lets nobody in; put the public key of each hub there, or leave servicessh out" }}
 {{- end }}
 {{- end }}
+{{- if and .Values.sshPublicKeys .Values.sshNode.separate (eq (toString $service.enabled) "false") }}
+{{- fail "servicessh.enabled: a separate SSH node is reached through this Service, by Outpost's pods too; leave it out, or set sshNode.separate: false" }}
+{{- end }}
 {{- if and (include "outpost.sshInside" .) (gt (int .Values.replicas) 1) }}
 {{- fail (printf "replicas: with %d pods that are SSH nodes too, a tunnel could end at any of them; set sshNode.separate: true, or replicas: 1" (int .Values.replicas)) }}
 {{- end }}
