@@ -104,7 +104,9 @@ def expectation(made: list[Object]) -> str:
     for item in made:
         if item["kind"] == "Secret":
             item["data"] = {key: "made by Helm" for key in item["data"]}
-    ordered = sorted(made, key=lambda item: (item["kind"], item["metadata"]["name"], item["metadata"].get("namespace", "")))
+    ordered = sorted(
+        made, key=lambda item: (item["kind"], item["metadata"]["name"], item["metadata"].get("namespace", ""))
+    )
     texts = [yaml.dump(item, Dumper=_Dumper, sort_keys=True, width=120, allow_unicode=True) for item in ordered]
     return "---\n".join(texts)
 

@@ -1,5 +1,6 @@
 {{/* What the schema cannot say: settings that contradict each other, in one sentence each. */}}
 {{- define "outpost.validate" -}}
+{{- include "outpost.validateTexts" . }}
 {{- include "outpost.validateDatabase" . }}
 {{- include "outpost.validateKeys" . }}
 {{- include "outpost.validateSsh" . }}
@@ -8,6 +9,28 @@
 {{- include "outpost.validateFlavors" (dict "name" "flavors" "rules" .Values.flavors) }}
 {{- include "outpost.validateFlavors" (dict "name" "credits" "rules" .Values.credits) }}
 {{- include "outpost.validateFiles" . }}
+{{- end }}
+
+{{/* The schema's own words about a pattern help nobody. */}}
+{{- define "outpost.validateTexts" -}}
+{{- if not (regexMatch "^(/[A-Za-z0-9._~-]+)*/?$" .Values.basePath) }}
+{{- fail (printf "basePath: must be a path such as /outpost, not %q" .Values.basePath) }}
+{{- end }}
+{{- if not (regexMatch "^[0-9]+(\\.[0-9]+)?([KMGTPE]i?|k)?$" .Values.persistence.size) }}
+{{- fail (printf "persistence.size: must be a size such as 1Gi, not %q" .Values.persistence.size) }}
+{{- end }}
+{{- if kindIs "map" .Values.image }}
+{{- if not (regexMatch "^(sha256:[0-9a-f]{64})?$" (.Values.image.digest | default "")) }}
+{{- fail (printf "image.digest: must be sha256: and 64 hexadecimal digits, not %q" .Values.image.digest) }}
+{{- end }}
+{{- end }}
+{{- if not (regexMatch "^([0-9]+(ms|[smh]))+$" .Values.metrics.serviceMonitor.interval) }}
+{{- fail (printf "metrics.serviceMonitor.interval: must be a time such as 30s, not %q" .Values.metrics.serviceMonitor.interval) }}
+{{- end }}
+{{- $unavailable := toString .Values.podDisruptionBudget.maxUnavailable }}
+{{- if not (regexMatch "^([0-9]+|[1-9][0-9]?%|100%)$" $unavailable) }}
+{{- fail (printf "podDisruptionBudget.maxUnavailable: must be a number of pods or a share such as 50%%, not %q" $unavailable) }}
+{{- end }}
 {{- end }}
 
 {{- define "outpost.validateDatabase" -}}
