@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
 
-from tests.helm.helm import VERSIONS, Helm
+from tests.helm.helm import CHART, VERSIONS, Helm
 
 _HERE = Path(__file__).parent
 
@@ -28,3 +29,13 @@ def helm(request: pytest.FixtureRequest, tmp_path: Path) -> Helm:
 def newest(tmp_path: Path) -> Helm:
     """The newest version: for what a template says, whichever version reads it."""
     return Helm(VERSIONS[-1], tmp_path)
+
+
+@pytest.fixture
+def chart(tmp_path: Path) -> Path:
+    """The chart with a small dashboard and one alert, so that what is expected does not change with theirs."""
+    copy = Path(shutil.copytree(CHART, tmp_path / "outpost"))
+    (copy / "files" / "dashboard.json").write_text('{"title": "Outpost", "legend": "{{hub}}"}\n')
+    alert = '{alert: Down, expr: up == 0, annotations: {summary: "{{ $labels.pod }} is down"}}'
+    (copy / "files" / "alerts.yaml").write_text(f"groups: [{{name: outpost, rules: [{alert}]}}]\n")
+    return copy

@@ -103,7 +103,7 @@ def expectation(made: list[Object]) -> str:
     """As it is stored: by kind and name, and without what is another one at each time."""
     for item in made:
         if item["kind"] == "Secret":
-            item["data"] = {key: "made by Helm" for key in item["data"]}
+            item["data"] = dict.fromkeys(item["data"], "made by Helm")
     ordered = sorted(
         made, key=lambda item: (item["kind"], item["metadata"]["name"], item["metadata"].get("namespace", ""))
     )

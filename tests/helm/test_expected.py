@@ -1,15 +1,14 @@
-"""What the chart makes of whole values files: the expected objects are stored, ``make helm-expected`` writes them anew."""
+"""What the chart makes of whole values files is as it is stored; ``make helm-expected`` writes it anew."""
 
 from __future__ import annotations
 
 import os
-import shutil
 from pathlib import Path
 
 import kubernetes_validate
 import pytest
 
-from tests.helm.helm import CHART, EXPECTED, VALUES, VERSIONS, Helm, expectation
+from tests.helm.helm import EXPECTED, VALUES, VERSIONS, Helm, expectation
 
 FILES = sorted(VALUES.glob("*.yaml"))
 KUBERNETES = ("1.25", kubernetes_validate.latest_version())
@@ -19,16 +18,6 @@ OTHERS = "monitoring.coreos.com/"
 """The Prometheus operator's kinds, which Kubernetes does not know."""
 
 every_file = pytest.mark.parametrize("file", FILES, ids=[file.stem for file in FILES])
-
-
-@pytest.fixture
-def chart(tmp_path: Path) -> Path:
-    """The chart with a small dashboard and one alert, so that what is expected does not change with theirs."""
-    copy = Path(shutil.copytree(CHART, tmp_path / "outpost"))
-    (copy / "files" / "dashboard.json").write_text('{"title": "Outpost", "legend": "{{hub}}"}\n')
-    alert = '{alert: Down, expr: up == 0, annotations: {summary: "{{ $labels.pod }} is down"}}'
-    (copy / "files" / "alerts.yaml").write_text(f"groups: [{{name: outpost, rules: [{alert}]}}]\n")
-    return copy
 
 
 @every_file

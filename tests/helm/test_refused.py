@@ -169,7 +169,7 @@ def test_a_typo_is_refused_by_name(newest: Helm, path: tuple[str, ...]) -> None:
     values: dict[str, Any] = {"enbaled": True}
     for name in reversed(path):
         values = {name: values}
-    with pytest.raises(Refused, match="schema(?s:.)*'enbaled' not allowed") as refused:
+    with pytest.raises(Refused, match=r"schema(?s:.)*'enbaled' not allowed") as refused:
         newest.template(values=values)
     assert f"'{''.join('/' + name for name in path)}'" in str(refused.value)
 
