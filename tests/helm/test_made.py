@@ -228,7 +228,7 @@ def test_alerts_and_dashboard_are_handed_on_as_they_are(newest: Helm, chart: Pat
 NOTES = {
     "local": ['request_url = "http://outpost.jupyter.svc:8080/services"', "svc_create = False", "outpost-users"],
     "remote-nodeports": ["http://ADDRESS-OF-A-NODE:30080/services", "ssh_during_startup = True", "ssh_port = 30022"],
-    "ingress": ["https://outpost.example.org/services", 'ssh_node = "192.0.2.7"', "ssh_port = 22"],
+    "ingress": ["public_api_url", "https://outpost.example.org/services", 'ssh_node = "192.0.2.7"', "ssh_port = 22"],
     "postgresql": ['"http://outpost.jupyter.svc:8080/outpost/services"'],
     "one-container": [
         "outpost-jupyterhub-outpost-ssh.jupyter.svc",
