@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from infra.settings import Settings
 from tests.helm.helm import CHART, RELEASE, VALUES, Helm, Object, one, outpost_container, pods_of
-from tests.support.outpost import NO_TLS, OutpostProcess
+from tests.support.outpost import NO_TLS, ROOT, OutpostProcess
 
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIF7tVr4xlASodCcrxpcFUMOCtAR+j0771OPeaZxiidTN hub"
 ECHO = "command=\"/bin/echo 'Connection allowed for port forwarding only'\""
@@ -75,9 +75,12 @@ def test_every_variable_of_the_chart_is_one_that_outpost_reads(newest: Helm) -> 
 
 def test_what_operators_set_goes_before_what_the_chart_sets(newest: Helm) -> None:
     made = newest.template(values={"extraEnvVarsSecrets": ["db"], "extraEnvVarsCMs": ["site"]})
-    elsewhere = {"db": {"SQL_TYPE": "postgresql", "LOGGER_NAME": "secret"}, "site": {"LOGGER_NAME": "map", "A": "B"}}
+    elsewhere = {
+        "db": {"SQL_DATABASE_URL": "/var/lib/outpost/old.db", "LOGGER_NAME": "secret"},
+        "site": {"LOGGER_NAME": "map", "A": "B"},
+    }
     env = environment(made, elsewhere)
-    assert (env["SQL_TYPE"], env["LOGGER_NAME"], env["A"]) == ("postgresql", "secret", "B")
+    assert (env["SQL_DATABASE_URL"], env["LOGGER_NAME"], env["A"]) == ("/var/lib/outpost/old.db", "secret", "B")
 
     made = newest.template(
         values={"extraEnvVarsCMs": ["site"], "extraEnvVars": {"LOGGER_NAME": "inline", "A": 10000000}}
@@ -271,6 +274,14 @@ def differing(schema: Object, values: Object, path: str = "") -> Iterator[str]:
 def test_schema_and_default_values_have_the_same_names() -> None:
     schema = json.loads((CHART / "values.schema.json").read_text())
     assert list(differing(schema, yaml.safe_load((CHART / "values.yaml").read_text()))) == []
+
+
+def test_the_documentations_values_install(helm: Helm) -> None:
+    (values,) = re.findall(
+        r"```yaml\n# values.yaml\n(.*?)```", (ROOT / "docs" / "kubernetes.md").read_text(), re.DOTALL
+    )
+    made = helm.template(values=yaml.safe_load(values))
+    assert one(made, "ConfigMap", f"{RELEASE}-flavors")
 
 
 def test_every_value_is_documented_where_it_stands() -> None:
