@@ -230,6 +230,26 @@ def test_a_database_that_a_secret_names_is_seen(release: Release) -> None:
         release.upgrade({"extraEnvVarsSecrets": ["my-db-secret"], "replicas": 2})
 
 
+def test_a_release_grows_from_sqlite_to_postgresql_and_to_an_ssh_node_of_its_own(release: Release) -> None:
+    def strategy() -> str:
+        kind: str = release.deployment()["spec"]["strategy"]["type"]
+        return kind
+
+    release.install({})
+    key = release.secrets()[f"{RELEASE}-crypt"]
+    release.upgrade(POSTGRESQL)
+    assert (strategy(), release.secrets()[f"{RELEASE}-crypt"]) == ("RollingUpdate", key)
+    assert release.home.names("persistentvolumeclaims") == [f"{RELEASE}-data"]
+    release.upgrade({**POSTGRESQL, "sshPublicKeys": [KEY]})
+    host_key = release.secrets()[f"{RELEASE}-ssh-host-keys"]
+    assert strategy() == "Recreate"
+    release.upgrade({**POSTGRESQL, **SEPARATE, "replicas": 2})
+    assert (strategy(), release.secrets()[f"{RELEASE}-ssh-host-keys"]) == ("RollingUpdate", host_key)
+    service = release.home.find("services", f"{RELEASE}-ssh")
+    assert service is not None
+    assert service["spec"]["selector"] == release.deployment(f"{RELEASE}-ssh")["spec"]["selector"]["matchLabels"]
+
+
 @pytest.mark.parametrize("file", sorted(VALUES.glob("*.yaml")), ids=lambda file: file.stem)
 def test_an_api_server_takes_all_that_a_values_file_makes(
     release: Release, kubernetes: ControlPlane, chart: Path, file: Path

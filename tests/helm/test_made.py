@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import re
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -282,6 +283,11 @@ def test_the_documentations_values_install(helm: Helm) -> None:
     )
     made = helm.template(values=yaml.safe_load(values))
     assert one(made, "ConfigMap", f"{RELEASE}-flavors")
+
+
+def test_the_chart_runs_the_version_that_it_comes_with() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert yaml.safe_load((CHART / "Chart.yaml").read_text())["appVersion"] == project["version"]
 
 
 def test_every_value_is_documented_where_it_stands() -> None:
