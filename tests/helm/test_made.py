@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import re
+import subprocess
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,7 +15,6 @@ import httpx
 import pytest
 import yaml
 from cryptography.fernet import Fernet
-from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from infra.settings import Settings
 from tests.helm.helm import CHART, RELEASE, VALUES, Helm, Object, one, outpost_container, pods_of
@@ -98,8 +98,6 @@ def test_secrets_that_the_chart_makes_are_other_ones_at_each_time_and_of_the_rig
     env = environment(first, {})
     Fernet(env["OUTPOST_CRYPT_KEY"])
     assert len(env["passwords"]) == len(env["OUTPOST_SSH_NODE_TOKEN"]) == 40
-    host_key = one(first, "Secret", f"{RELEASE}-ssh-host-keys")["data"]["ssh_host_ecdsa_key"]
-    load_pem_private_key(base64.b64decode(host_key), None)
 
 
 def test_no_secret_is_made_in_place_of_one_that_is_named(newest: Helm) -> None:
@@ -127,6 +125,21 @@ def test_no_secret_is_made_in_place_of_one_that_is_named(newest: Helm) -> None:
 def test_a_public_key_may_forward_ports_and_nothing_else(newest: Helm, key: str, line: str | None) -> None:
     made = newest.template(values={"sshPublicKeys": [f"  {key}\n"]})
     assert one(made, "ConfigMap", f"{RELEASE}-auth")["data"]["authorized_keys"] == f"{line or key}\n"
+
+
+def test_openssh_reads_the_host_key_and_the_public_keys(newest: Helm, tmp_path: Path) -> None:
+    made = newest.template(VALUES / "remote-nodeports.yaml")
+    (tmp_path / "authorized_keys").write_text(one(made, "ConfigMap", f"{RELEASE}-auth")["data"]["authorized_keys"])
+    host_key = tmp_path / "ssh_host_ecdsa_key"
+    host_key.touch(mode=0o600)
+    (content,) = one(made, "Secret", f"{RELEASE}-ssh-host-keys")["data"].values()
+    host_key.write_bytes(base64.b64decode(content))
+
+    public = subprocess.run(["ssh-keygen", "-y", "-f", host_key], capture_output=True, text=True, check=True).stdout
+    assert public.startswith("ecdsa-sha2-nistp256 ")
+    listed = ["ssh-keygen", "-l", "-f", tmp_path / "authorized_keys"]
+    keys = subprocess.run(listed, capture_output=True, text=True, check=True).stdout.splitlines()
+    assert [key.split()[2] for key in keys] == ["hub@example.org", "second@example.org"]
 
 
 def test_pods_run_without_root_and_without_rights(newest: Helm, chart: Path) -> None:
