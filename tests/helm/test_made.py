@@ -135,9 +135,11 @@ def test_openssh_reads_the_host_key_and_the_public_keys(newest: Helm, tmp_path: 
     (content,) = one(made, "Secret", f"{RELEASE}-ssh-host-keys")["data"].values()
     host_key.write_bytes(base64.b64decode(content))
 
-    public = subprocess.run(["ssh-keygen", "-y", "-f", host_key], capture_output=True, text=True, check=True).stdout
+    public = subprocess.run(
+        ["ssh-keygen", "-y", "-f", str(host_key)], capture_output=True, text=True, check=True
+    ).stdout
     assert public.startswith("ecdsa-sha2-nistp256 ")
-    listed = ["ssh-keygen", "-l", "-f", tmp_path / "authorized_keys"]
+    listed = ["ssh-keygen", "-l", "-f", str(tmp_path / "authorized_keys")]
     keys = subprocess.run(listed, capture_output=True, text=True, check=True).stdout.splitlines()
     assert [key.split()[2] for key in keys] == ["hub@example.org", "second@example.org"]
 
