@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -148,6 +149,13 @@ def maps(values: dict[str, Any], path: tuple[str, ...] = ()) -> Iterator[tuple[s
     for name, value in values.items():
         if isinstance(value, dict) and value and name != "labels":
             yield from maps(value, (*path, name))
+
+
+@pytest.mark.parametrize(("value", "file"), [("prometheusRule", "alerts.yaml"), ("dashboard", "dashboard.json")])
+def test_monitoring_that_this_chart_lacks_is_refused(newest: Helm, chart: Path, value: str, file: str) -> None:
+    (chart / "files" / file).unlink()
+    with pytest.raises(Refused, match=rf"metrics\.{value}\.enabled: this chart has no files/{file}"):
+        newest.template(values={"metrics": {value: {"enabled": True}}}, chart=chart)
 
 
 HANDED_ON = ("podSecurityContext", "securityContext")
