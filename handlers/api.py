@@ -11,7 +11,7 @@ from handlers.auth import BasicAuth, ReadPasswords
 from handlers.limits import BodyLimit
 from handlers.observed import Observe, Observed
 from handlers.paths import RawPaths
-from handlers.routes import flavors, health, services
+from handlers.routes import flavors, health, services, ssh_node
 from infra.wiring import Outpost
 
 
@@ -26,7 +26,7 @@ def create_app(
         redirect_slashes=False,
     )
     app.state.outpost = outpost
-    for routes in (services, flavors, health):
+    for routes in (services, flavors, health, ssh_node):
         app.include_router(routes.router)
     errors.install(app)
     # The last one added is the first to see a request.

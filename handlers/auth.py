@@ -15,7 +15,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from core.threads import in_thread
 
-OPEN_PATHS = frozenset({"/ping", "/health", "/metrics"})
+OPEN_PATHS = frozenset({"/ping", "/health", "/metrics", "/ssh-node"})
+"""Those that nobody needs a hub's password for; the SSH node has a token of its own."""
 
 ReadPasswords = Callable[[], Mapping[str, str]]
 

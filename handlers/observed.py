@@ -20,6 +20,7 @@ _OTHER_CALLS = {
     ("POST", "/usercredits"): "usercredits",
     ("GET", "/ping"): "ping",
     ("GET", "/health"): "health",
+    ("POST", "/ssh-node"): "ssh-node",
 }
 
 

@@ -70,6 +70,14 @@ class StartBody(BaseModel):
         )
 
 
+class Restarted(BaseModel):
+    """What an SSH node says after its start."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    generation: Key = Field(min_length=1, description="Anything that differs from one start of it to the next.")
+
+
 def _option(value: Any, field: str) -> str | None:
     """A user option that is text."""
     if value is None or value == "":

@@ -78,6 +78,8 @@ class Settings(StoreSettings):
 
     ssh_generation: str = Field("", validation_alias="OUTPOST_SSH_GENERATION", max_length=255)
     """Set where this Outpost is the SSH node of its hubs; another value than before says that it restarted."""
+    ssh_node_token: SecretStr = Field(SecretStr(""), validation_alias="OUTPOST_SSH_NODE_TOKEN")
+    """What an SSH node that runs elsewhere shows when it says that it has restarted; without one it cannot."""
     tunnels_seconds: float = Field(30, validation_alias="OUTPOST_TUNNELS_SLEEP_TIMER", gt=0)
 
     lease_seconds: float = Field(30, validation_alias="OUTPOST_LEASE_SECONDS", ge=1)

@@ -46,6 +46,7 @@ OPERATIONS = [
     ("post", "/usercredits"),
     ("get", "/ping"),
     ("get", "/health"),
+    ("post", "/ssh-node"),
 ]
 
 
