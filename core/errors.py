@@ -55,6 +55,10 @@ class HubUnreachable(OutpostError):
     """No answer from a hub, or one that a later try may better."""
 
 
+class HubFailed(HubUnreachable):
+    """A hub answered that it failed (HTTP 5xx)."""
+
+
 def sentence(error: BaseException) -> str:
     """What a user reads of any error: its own words, or its name when it has none."""
     first = error.args[0] if error.args else ""

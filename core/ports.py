@@ -37,6 +37,24 @@ class Changes(TypedDict, total=False):
     failure: str | None
 
 
+class TunnelBehind(NamedTuple):
+    """A service whose tunnel is gone."""
+
+    service_id: int
+    hub: str
+    failed: bool
+    """Was it tried in vain before?"""
+
+
+class TunnelClaim(NamedTuple):
+    """What is known of a tunnel that is to be set up."""
+
+    attempts: int = 0
+    """How often its hub has failed in this generation."""
+    failure: str | None = None
+    """Why the last try was in vain, in this generation or before."""
+
+
 class Store(Protocol):
     """The rows of all services. Every method raises ``StoreUnavailable`` when the database is away."""
 
@@ -94,14 +112,23 @@ class Store(Protocol):
     def ssh_generation(self) -> str | None:
         """The SSH node's generation; None when nobody ever told of one."""
 
-    def tunnels_behind(self, generation: str, after: int, limit: int) -> list[tuple[int, str]]:
-        """Running services with tunnels of another generation: id and hub, by ascending ids above ``after``."""
+    def tunnels_behind(self, generation: str, now: datetime, after: int, limit: int) -> list[TunnelBehind]:
+        """Running services with tunnels of another generation that are due, by ascending ids above ``after``."""
 
-    def tunnels_set_up(self, service_ids: Sequence[int], generation: str) -> None:
-        """The tunnels of these services are of that generation now. Disturbs no swap."""
+    def claim_tunnel(self, service_id: int, generation: str, now: datetime, until: datetime) -> TunnelClaim | None:
+        """Be the only one that has this tunnel set up, until then; None when there is nothing to do, or no longer."""
+
+    def tunnel_later(self, service_id: int, generation: str, retry_at: datetime, claim: TunnelClaim) -> None:
+        """Give a claim back: the tunnel is due again at that moment. ``claim`` says what is to be remembered."""
+
+    def tunnels_set_up(self, service_ids: Sequence[int], generation: str, failure: str | None = None) -> None:
+        """These tunnels are of that generation now, or given up with ``failure``. Disturbs no swap."""
 
     def take_tick(self, job: str, owner: str, now: datetime, until: datetime) -> bool:
         """Take the lease of a scheduled job; False when another replica has it."""
+
+    def release_tick(self, job: str) -> None:
+        """The next who wants the lease of a scheduled job gets it."""
 
 
 class HubClient(Protocol):

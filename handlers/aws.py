@@ -97,7 +97,7 @@ def _scheduled(options: Event, context: Any, job: Job) -> dict[str, Any]:
     began, dry_run = time.perf_counter(), bool(options.get("dry_run"))
     with _invocation(context) as function:
         if generation := options.get("generation"):
-            function.outpost.store.ssh_restarted(generation)
+            _loop.run_until_complete(function.outpost.tunnels.ssh_restarted(generation))
         found = _loop.run_until_complete(drained(job(function.outpost, dry_run), function.outpost))
         _count(job.__name__.lstrip("_"), services=found, seconds=time.perf_counter() - began)
         return {"services": found, "dry_run": dry_run}

@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
 
+from core import tunnels
 from core.errors import StoreUnavailable
 from core.threads import in_thread
 from handlers import jobs
@@ -24,6 +26,8 @@ class Schedule:
     job: str
     seconds: float
     run: Callable[[], Awaitable[int]]
+    due: asyncio.Event | None = None
+    """Set when the next tick should come at once."""
 
 
 def schedules(outpost: Outpost) -> list[Schedule]:
@@ -38,7 +42,8 @@ def schedules(outpost: Outpost) -> list[Schedule]:
         periods.append((jobs.expire, settings.check_enddates_seconds))
     if jobs.cleanup_is_on(outpost):
         periods.append((jobs.cleanup, settings.cleanup_seconds))
-    return [Schedule(job.__name__, seconds, partial(job, outpost)) for job, seconds in periods]
+    due = {tunnels.JOB: outpost.tunnels.due}
+    return [Schedule(job.__name__, seconds, partial(job, outpost), due.get(job.__name__)) for job, seconds in periods]
 
 
 async def run_forever(outpost: Outpost, schedule: Schedule) -> None:
@@ -50,7 +55,17 @@ async def run_forever(outpost: Outpost, schedule: Schedule) -> None:
             log.warning("%s waits: %s", schedule.job, error)
         except Exception:  # the next tick may do better
             log.exception("%s failed", schedule.job)
+        await _wait(schedule)
+
+
+async def _wait(schedule: Schedule) -> None:
+    if schedule.due is None:
         await asyncio.sleep(schedule.seconds)
+        return
+    with suppress(TimeoutError):
+        async with asyncio.timeout(schedule.seconds):
+            await schedule.due.wait()
+    schedule.due.clear()
 
 
 async def tick(outpost: Outpost, schedule: Schedule) -> None:

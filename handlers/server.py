@@ -16,7 +16,7 @@ from fastapi import FastAPI
 
 from core.errors import ConfigError, StoreUnavailable
 from core.threads import in_thread
-from handlers import check_config, database
+from handlers import check_config, database, ssh_node
 from handlers.api import create_app
 from handlers.schedules import run_forever, schedules
 from infra.cluster_access import reach_cluster
@@ -111,9 +111,9 @@ def check_start_up(outpost: Outpost) -> None:
 def _lifespan(outpost: Outpost) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        if generation := outpost.settings.ssh_generation:
-            await in_thread(outpost.store.ssh_restarted, generation)
         jobs = [asyncio.create_task(run_forever(outpost, job), name=job.job) for job in schedules(outpost)]
+        if outpost.settings.ssh_generation:
+            jobs.append(asyncio.create_task(_say_restarted(outpost), name="ssh node"))
         try:
             yield
         finally:
@@ -127,6 +127,19 @@ def _lifespan(outpost: Outpost) -> Callable[[FastAPI], AbstractAsyncContextManag
             outpost.database.close()
 
     return lifespan
+
+
+async def _say_restarted(outpost: Outpost) -> None:
+    """This Outpost is the SSH node itself. A hub that is asked before it can reach the node gives its server up."""
+    service, generation = outpost.settings.ssh_node_service, outpost.settings.ssh_generation
+    while True:
+        try:
+            if not service or await in_thread(ssh_node.greets, service):
+                await outpost.tunnels.ssh_restarted(generation)
+                return
+        except StoreUnavailable as error:
+            log.warning("the SSH node's restart waits: %s", error)
+        await asyncio.sleep(ssh_node.PAUSE_SECONDS)
 
 
 def _not_a_probe(record: logging.LogRecord) -> bool:

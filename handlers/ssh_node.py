@@ -16,7 +16,7 @@ from http.client import HTTPException
 
 log = logging.getLogger("ssh-node")
 
-_PAUSE_SECONDS = 1.0
+PAUSE_SECONDS = 1.0
 _TIMEOUT_SECONDS = 5.0
 _MISTAKES = (401, 404, 422)
 
@@ -30,10 +30,16 @@ def main() -> int:
     logging.basicConfig(level=logging.INFO, format="%(name)s: %(message)s")
     url, token = os.environ.get("OUTPOST_SSH_NODE_URL", ""), os.environ.get("OUTPOST_SSH_NODE_TOKEN", "")
     if not url.startswith(("http://", "https://")) or not token:
-        log.error("OUTPOST_SSH_NODE_URL, OUTPOST_SSH_NODE_TOKEN: both must be set, to Outpost's /ssh-node and its token")
+        log.error(
+            "OUTPOST_SSH_NODE_URL, OUTPOST_SSH_NODE_TOKEN: both must be set, to Outpost's /ssh-node and its token"
+        )
         return 2
-    if service := os.environ.get("OUTPOST_SSH_NODE_SERVICE", ""):
-        _repeat(lambda: _greets(service), f"{service} does not answer as an SSH server yet")
+    service = os.environ.get("OUTPOST_SSH_NODE_SERVICE", "")
+    if service and not service.rpartition(":")[2].isdecimal():
+        log.error("OUTPOST_SSH_NODE_SERVICE: must be HOST:PORT, where hubs reach the SSH node")
+        return 2
+    if service:
+        _repeat(lambda: greets(service), f"{service} does not answer as an SSH server yet")
     generation = uuid.uuid4().hex
     status = _repeat(lambda: _tell(url, token, generation), f"{url} does not answer yet")
     if status in _MISTAKES:
@@ -50,17 +56,18 @@ def _repeat(attempt: Callable[[], int], waiting: str) -> int:
         if not said:
             log.info("%s; trying on", waiting)
         said = True
-        time.sleep(_PAUSE_SECONDS)
+        time.sleep(PAUSE_SECONDS)
     return result
 
 
-def _greets(service: str) -> int:
+def greets(service: str) -> bool:
+    """Does an SSH server answer at ``HOST:PORT``?"""
     host, _, port = service.rpartition(":")
     try:
         with socket.create_connection((host.strip("[]"), int(port)), _TIMEOUT_SECONDS) as connection:
-            return int(connection.recv(4) == b"SSH-")
+            return connection.recv(4) == b"SSH-"
     except OSError:
-        return 0
+        return False
 
 
 def _tell(url: str, token: str, generation: str) -> int:

@@ -8,9 +8,11 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
-from core.errors import HubUnreachable
+from core.errors import HubFailed, HubUnreachable
 
 _MAX_CONNECTIONS = 100
+_NO_ANSWER = 599
+"""Tornado's own status."""
 
 
 class TornadoHubClient:
@@ -42,9 +44,10 @@ class TornadoHubClient:
             response = await client.fetch(request, raise_error=False)
         except (HTTPClientError, OSError, ValueError) as error:
             raise HubUnreachable(_reason(error)) from error
+        if response.code == _NO_ANSWER:
+            raise HubUnreachable(_reason(response.error))
         if response.code >= 500:
-            reason = _reason(response.error) if response.code == 599 else f"HTTP {response.code}"
-            raise HubUnreachable(reason)
+            raise HubFailed(f"HTTP {response.code}")
         return int(response.code), response.body or b""
 
 

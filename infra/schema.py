@@ -12,7 +12,7 @@ from core.errors import ConfigError, StoreUnavailable
 from infra.crypto import Sealer
 from infra.database import Database
 
-REVISIONS = ("0001", "0002", "0003")
+REVISIONS = ("0001", "0002", "0003", "0004")
 """All revisions this code knows, oldest first. A test holds them to the migrations' files."""
 
 SchemaState = Literal["absent", "upstream", "older", "current", "newer"]

@@ -80,6 +80,8 @@ class Settings(StoreSettings):
     """Set where this Outpost is the SSH node of its hubs; another value than before says that it restarted."""
     ssh_node_token: SecretStr = Field(SecretStr(""), validation_alias="OUTPOST_SSH_NODE_TOKEN")
     """What an SSH node that runs elsewhere shows when it says that it has restarted; without one it cannot."""
+    ssh_node_service: str = Field("", validation_alias="OUTPOST_SSH_NODE_SERVICE", pattern=r"^$|^[^/]+:[0-9]+$")
+    """``HOST:PORT`` at which hubs reach the SSH node that this Outpost is; it is waited for at the start."""
     tunnels_seconds: float = Field(30, validation_alias="OUTPOST_TUNNELS_SLEEP_TIMER", gt=0)
 
     lease_seconds: float = Field(30, validation_alias="OUTPOST_LEASE_SECONDS", ge=1)

@@ -7,12 +7,12 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any, Unpack
 
-from sqlalchemy import Connection, and_, or_, select, update
+from sqlalchemy import ColumnElement, Connection, and_, case, delete, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
 from core.errors import ServiceExists, ServiceNotFound
 from core.model import Identity, NewService, Service, ServiceSummary, Status, Usage
-from core.ports import Changes, Clock, Lease
+from core.ports import Changes, Clock, Lease, TunnelBehind, TunnelClaim
 from infra import statements
 from infra.crypto import Sealer
 from infra.database import Database
@@ -163,6 +163,11 @@ class SqlStore:
         with self._db.write() as db:
             return db.execute(take).rowcount == 1
 
+    def release_tick(self, job: str) -> None:
+        """The next who wants the lease of a scheduled job gets it."""
+        with self._db.write() as db:
+            db.execute(delete(leases).where(leases.c.job == job))
+
     def ssh_restarted(self, generation: str) -> bool:
         """Note the SSH node's generation; False when it was known already."""
         note = self._upsert(ssh_nodes).values(name=statements.SSH_NODE, generation=generation)
@@ -179,23 +184,55 @@ class SqlStore:
         with self._db.read() as db:
             return db.scalar(statements.ssh_generation)
 
-    def tunnels_behind(self, generation: str, after: int, limit: int) -> list[tuple[int, str]]:
-        """Running services with tunnels of another generation."""
+    def tunnels_behind(self, generation: str, now: datetime, after: int, limit: int) -> list[TunnelBehind]:
+        """Running services with tunnels of another generation that are due."""
         s = services.c
-        query = select(s.id, s.jupyterhub_username).where(
-            s.status == Status.RUNNING, s.id > after, s.tunnel_generation.is_distinct_from(generation)
+        query = select(s.id, s.jupyterhub_username, s.tunnel_failure.is_not(None)).where(
+            s.id > after, _tunnel_is_due(generation, now)
         )
         with self._db.read() as db:
-            return [(row_id, hub) for row_id, hub in db.execute(query.order_by(s.id).limit(limit))]
+            return [TunnelBehind(*row) for row in db.execute(query.order_by(s.id).limit(limit))]
 
-    def tunnels_set_up(self, service_ids: Sequence[int], generation: str) -> None:
-        """Note of which generation these services' tunnels are."""
+    def claim_tunnel(self, service_id: int, generation: str, now: datetime, until: datetime) -> TunnelClaim | None:
+        """Be the only one that has this tunnel set up, until then."""
+        s = services.c
+        attempts = case((s.tunnel_asked == generation, s.tunnel_attempts), else_=0)
+        current = statements.ssh_generation.scalar_subquery() == generation
+        claim = (
+            update(services)
+            .where(s.id == service_id, _tunnel_is_due(generation, now), current)
+            .values(tunnel_asked=generation, tunnel_attempts=attempts, tunnel_retry_at=until)
+            .returning(s.tunnel_attempts, s.tunnel_failure)
+        )
+        with self._db.write() as db:
+            row = db.execute(claim).first()
+        return None if row is None else TunnelClaim(*row)
+
+    def tunnel_later(self, service_id: int, generation: str, retry_at: datetime, claim: TunnelClaim) -> None:
+        """Give a claim back: the tunnel is due again at that moment."""
+        s = services.c
+        values = {"tunnel_retry_at": retry_at, "tunnel_attempts": claim.attempts, "tunnel_failure": claim.failure}
+        with self._db.write() as db:
+            db.execute(update(services).where(s.id == service_id, s.tunnel_asked == generation).values(values))
+
+    def tunnels_set_up(self, service_ids: Sequence[int], generation: str, failure: str | None = None) -> None:
+        """These tunnels are of that generation now, or given up."""
         if not service_ids:
             return
-        note = update(services).values(tunnel_generation=generation)
+        note = update(services).values(tunnel_generation=generation, tunnel_failure=failure)
         with self._db.write() as db:
             for some in _batched(service_ids):
                 db.execute(note.where(services.c.id.in_(some)))
+
+
+def _tunnel_is_due(generation: str, now: datetime) -> ColumnElement[bool]:
+    """Its service runs, its tunnel is of another generation, and nobody else has it or wants it to wait."""
+    s = services.c
+    return and_(
+        s.status == Status.RUNNING,
+        s.tunnel_generation.is_distinct_from(generation),
+        or_(s.tunnel_asked.is_distinct_from(generation), s.tunnel_retry_at <= now),
+    )
 
 
 def _upsert(is_sqlite: bool) -> Any:

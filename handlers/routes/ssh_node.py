@@ -8,7 +8,6 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, HTTPException, Request, Response
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
-from core.threads import in_thread
 from handlers.outpost import outpost_of
 from handlers.schemas import Restarted
 
@@ -33,5 +32,5 @@ async def restarted(request: Request, body: Restarted, credentials: Credentials)
     given = credentials.credentials if credentials is not None else ""
     if not hmac.compare_digest(expected.encode(), given.encode()):
         raise HTTPException(401, headers={"WWW-Authenticate": "Bearer"})
-    await in_thread(outpost.store.ssh_restarted, body.generation)
+    await outpost.tunnels.ssh_restarted(body.generation)
     return Response(status_code=204)

@@ -73,7 +73,7 @@ def mark_newer(database: Database) -> None:
 
 def test_migrate_needs_the_database_and_the_key_only(url: URL, database: Database) -> None:
     ended = run(url, "migrate")
-    assert (ended.returncode, ended.stdout) == (0, "the database's schema is current (0003)\n")
+    assert (ended.returncode, ended.stdout) == (0, "the database's schema is current (0004)\n")
     assert schema_state(database) == "current"
 
 

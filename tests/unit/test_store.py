@@ -32,7 +32,7 @@ from sqlalchemy import (
 
 from core.errors import ConfigError, ServiceExists, ServiceNotFound, StoreUnavailable, Unreadable
 from core.model import Body, Identity, Inputs, NewService, Status
-from core.ports import Lease
+from core.ports import Lease, TunnelClaim
 from infra import schema
 from infra.crypto import Sealer
 from infra.database import Database
@@ -170,13 +170,46 @@ def test_tunnels_are_behind_when_they_are_older_than_the_ssh_node(store: SqlStor
         if name != "starting":
             store.swap(rows[name], status=Status.RUNNING)
     store.ssh_restarted("second")
-    expected = [(rows[name].id, "hub") for name in ("before the first", "first")]
-    assert store.tunnels_behind("second", 0, 10) == expected
-    assert store.tunnels_behind("second", expected[0][0], 10) == expected[1:]
-    assert store.tunnels_behind("second", 0, 1) == expected[:1]
-    store.tunnels_set_up([row_id for row_id, _ in expected], "second")
+    expected = [(rows[name].id, "hub", False) for name in ("before the first", "first")]
+    assert store.tunnels_behind("second", NOW, 0, 10) == expected
+    assert store.tunnels_behind("second", NOW, expected[0][0], 10) == expected[1:]
+    assert store.tunnels_behind("second", NOW, 0, 1) == expected[:1]
+    store.tunnels_set_up([row_id for row_id, _, _ in expected], "second")
     store.tunnels_set_up([], "second")
-    assert store.tunnels_behind("second", 0, 10) == []
+    assert store.tunnels_behind("second", NOW, 0, 10) == []
+
+
+def test_a_tunnel_is_claimed_by_one_until_its_claim_ends(store: SqlStore) -> None:
+    store.ssh_restarted("1")
+    service = store.admit(a_service())
+    store.swap(service, status=Status.RUNNING)
+    assert store.claim_tunnel(service.id, "1", NOW, NOW + HOUR) is None, "its tunnel is there"
+    store.ssh_restarted("2")
+    assert store.claim_tunnel(service.id, "2", NOW, NOW + HOUR) == TunnelClaim(0, None)
+    assert store.claim_tunnel(service.id, "2", NOW, NOW + HOUR) is None
+    assert store.tunnels_behind("2", NOW, 0, 10) == []
+    assert store.claim_tunnel(service.id, "2", NOW + HOUR, NOW + 2 * HOUR) == TunnelClaim(0, None)
+    store.tunnel_later(service.id, "2", NOW + 3 * HOUR, TunnelClaim(4, "HTTP 500"))
+    assert store.tunnels_behind("2", NOW + 2 * HOUR, 0, 10) == []
+    assert store.tunnels_behind("2", NOW + 3 * HOUR, 0, 10) == [(service.id, "hub", True)]
+    assert store.claim_tunnel(service.id, "2", NOW + 3 * HOUR, NOW + 4 * HOUR) == TunnelClaim(4, "HTTP 500")
+
+
+def test_a_claim_of_another_generation_holds_nobody_up(store: SqlStore) -> None:
+    service = store.admit(a_service())
+    store.swap(service, status=Status.RUNNING)
+    store.ssh_restarted("1")
+    assert store.claim_tunnel(service.id, "1", NOW, NOW + HOUR) == TunnelClaim()
+    store.tunnel_later(service.id, "1", NOW + HOUR, TunnelClaim(4, "HTTP 500"))
+    store.ssh_restarted("2")
+    assert store.claim_tunnel(service.id, "1", NOW + HOUR, NOW + 2 * HOUR) is None, "the node has restarted since"
+    assert store.claim_tunnel(service.id, "2", NOW, NOW + HOUR) == TunnelClaim(0, "HTTP 500")
+
+
+def test_a_tick_that_is_released_is_free(store: SqlStore) -> None:
+    assert store.take_tick("job", "me", NOW, NOW + HOUR) is True
+    store.release_tick("job")
+    assert store.take_tick("job", "you", NOW, NOW + HOUR) is True
 
 
 def test_noting_a_tunnel_disturbs_no_swap(store: SqlStore) -> None:
