@@ -65,6 +65,42 @@ def test_a_hub_that_is_away_gets_its_tunnels_later(configured: Configured, hub_s
     assert outpost.log.read_text().count("the hub refused to set up its tunnel: HTTP 403") == 1
 
 
+def test_a_token_that_is_no_longer_valid_is_logged_once_however_often_the_node_restarts(
+    configured: Configured, hub_stub: RecordingHub
+) -> None:
+    outpost, hub = configured(IDLE, **OFTEN)
+    hub.start("a", env=hub_stub.env(JUPYTERHUB_SETUPTUNNEL_URL=f"{hub_stub.url}/denies"))
+    hub.start("b", env=hub_stub.env(), user_options={"returns": "http://b:1"})
+    hub_stub.statuses = {"/denies": 401}
+    for times, generation in enumerate(("2", "3"), start=1):
+        restart(outpost, generation)
+        eventually(lambda times=times: set_up(hub_stub) == {"http://b:1": times})  # type: ignore[misc]
+        eventually(lambda times=times: len(hub_stub.told("/denies")) == times)  # type: ignore[misc]
+    assert outpost.log.read_text().count("HTTP 401, its token is no longer valid") == 1
+    assert "the-api-token" not in outpost.log.read_text()
+
+
+def test_a_hub_that_fails_is_asked_later(configured: Configured, hub_stub: RecordingHub) -> None:
+    outpost, hub = configured(IDLE, **OFTEN)
+    hub.start("a", env=hub_stub.env(), user_options={"returns": "http://a:1"})
+    hub_stub.status = 500
+    restart(outpost, "2")
+    eventually(lambda: "its tunnel is set up later: HTTP 500" in outpost.log.read_text())
+    hub_stub.status = 204
+    eventually(lambda: set_up(hub_stub) == {"http://a:1": 2})
+
+
+def test_a_hub_that_is_away_keeps_no_other_hub_waiting(configured: Configured, hub_stub: RecordingHub) -> None:
+    outpost, hub = configured(IDLE, **OFTEN)
+    with RecordingHub() as away, outpost.hub("hub2") as other:
+        for number in range(30):
+            hub.start(f"s{number}", env=away.env())
+        other.start("a", env=hub_stub.env(), user_options={"returns": "http://a:1"})
+        away.delay_seconds = 60
+        restart(outpost, "2")
+        eventually(lambda: set_up(hub_stub) == {"http://a:1": 1}, 8)  # one call to the other takes ten
+
+
 def test_a_server_that_told_the_hub_its_place_itself_is_named_without_one(
     configured: Configured, hub_stub: RecordingHub
 ) -> None:
@@ -93,6 +129,8 @@ def test_an_operator_says_which_hubs_want_their_tunnels(
         hub.start("a", env=hub_stub.env(), user_options={"returns": "http://one:1"})
         other.start("a", env=hub_stub.env(), user_options={"returns": "http://two:1"})
     restart(outpost, "2")
+    # A pass that came later would heed what the file says then.
+    eventually(lambda: "hub1: its tunnels are not set up again" in outpost.log.read_text())
     if wanted:
         eventually(lambda: set_up(hub_stub) == {"http://two:1": 1})
     outpost.config.write_text(config(IDLE))
