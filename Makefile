@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP_INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test slow docker sam kube helm helm-expected lint types contracts check clean
+.PHONY: help demo test slow ssh docker sam kube helm helm-expected lint types contracts check clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,12 +31,15 @@ demo: $(VENV)/.demo  ## Outpost and a JupyterHub that uses it, on this machine
 WORKERS ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
 IN_PARALLEL = --numprocesses $(WORKERS) --maxprocesses 8 --dist worksteal
 
-test: $(VENV)/.dev  ## everything that needs no Docker, Go or Node
-	$(BIN)/python -m pytest $(IN_PARALLEL) -m "not slow and not docker and not sam and not kube and not helm"
+test: $(VENV)/.dev  ## everything that needs no Docker, Go, Node or SSH server
+	$(BIN)/python -m pytest $(IN_PARALLEL) -m "not slow and not docker and not sam and not kube and not helm and not ssh"
 
 slow: $(VENV)/.dev  ## crashes and races of real processes
 	$(BIN)/python -m pytest $(IN_PARALLEL) -m "slow and not alone and not kube"
 	$(BIN)/python -m pytest -m "slow and alone and not kube"
+
+ssh: $(VENV)/.dev  ## servers behind a real SSH server
+	$(BIN)/python -m pytest --numprocesses 2 -m ssh
 
 docker: $(VENV)/.dev  ## Spawners of containers; .ci/docker brings the engine this needs
 	$(BIN)/python -m pytest -m docker

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -12,24 +13,24 @@ import pytest
 from tests.contract.conftest import config
 from tests.contract.test_tunnels import IDLE, set_up
 from tests.support.outpost import OutpostProcess
+from tests.support.postgresql import Cluster
 from tests.support.recording_hub import RecordingHub
 from tests.support.waiting import eventually
 
-pytestmark = pytest.mark.postgresql
+pytestmark = [pytest.mark.slow, pytest.mark.postgresql]
 
 SERVICES = 200
 AT_ONCE = 20
 
 
 @pytest.fixture
-def replicas(tmp_path: Path, cluster: object, request: pytest.FixtureRequest) -> Iterator[list[OutpostProcess]]:
+def replicas(tmp_path: Path, cluster: Cluster) -> Iterator[list[OutpostProcess]]:
     """Two Outposts on one database, the first of which runs with 200 services."""
-    env = cluster.create_database(f"tunnels{abs(hash(request.node.nodeid))}")  # type: ignore[attr-defined]
+    env = cluster.create_database(f"t{uuid.uuid4().hex}")
     env |= {"OUTPOST_TUNNELS_SLEEP_TIMER": "0.2", "OUTPOST_SSH_GENERATION": "1", "OUTPOST_LEASE_SECONDS": "5"}
-    made: list[OutpostProcess] = []
-    for _ in range(2):
-        made.append(OutpostProcess(tmp_path, config(IDLE), env | {"OUTPOST_CRYPT_KEY": key} if made else env))
-        key = made[0].env["OUTPOST_CRYPT_KEY"]
+    first = OutpostProcess(tmp_path, config(IDLE), env)
+    env["OUTPOST_CRYPT_KEY"] = first.env["OUTPOST_CRYPT_KEY"]
+    made = [first, OutpostProcess(tmp_path, config(IDLE), env)]
     made[0].start()
     yield made
     for outpost in made:

@@ -35,8 +35,8 @@ class Stack:
         self.ports = Ports.pick()
         self._passwords = {HUB_NAME: self.state.secrets.outpost_password, OTHER_HUB: secrets.token_hex(8)}
         token = secrets.token_hex(16)
-        logins = {"usernames": ";".join(self._passwords), "passwords": ";".join(self._passwords.values())}
-        self.outpost = self._outpost(logins)
+        self.logins = {"usernames": ";".join(self._passwords), "passwords": ";".join(self._passwords.values())}
+        self.outpost = self._outpost(self.logins)
         self.hub = hub_process(self.state, self.ports, _HERE / "jupyterhub_config.py", {"TESTER_TOKEN": token})
         self.api = Hub(self.ports.public_url, token)
         self._users = 0
@@ -53,9 +53,14 @@ class Stack:
             "SQL_DATABASE_URL": str(self.state.folder / "outpost.sqlite"),
             "DEMO_HOMES": str(self.state.homes),
             "DEMO_FLAVORS_TOKEN": secrets.flavors_token,
+            **self.settings(),
         }
         command = ["-m", "handlers.server", "--host", HOST, "--port", str(self.ports.outpost)]
         return python_process(self.state, "outpost", command, settings)
+
+    def settings(self) -> dict[str, str]:
+        """What Outpost has in its environment besides."""
+        return {}
 
     def tick(self) -> None:
         """Have the scheduled work done now, where that would take a minute; one process does it every second."""

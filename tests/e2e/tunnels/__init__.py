@@ -1,0 +1,1 @@
+"""A hub that reaches its servers through a real SSH node only."""
