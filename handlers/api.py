@@ -31,7 +31,12 @@ def create_app(
     errors.install(app)
     # The last one added is the first to see a request.
     app.add_middleware(BodyLimit)
-    app.add_middleware(BasicAuth, passwords=outpost.settings.hub_passwords, reread=reread_passwords)
+    app.add_middleware(
+        BasicAuth,
+        passwords=outpost.settings.hub_passwords,
+        reread=reread_passwords,
+        ssh_node_token=outpost.settings.ssh_node_token.get_secret_value(),
+    )
     if observe is not None:
         app.add_middleware(Observed, observe=observe)
     app.add_middleware(RawPaths, base_path=outpost.settings.base_path)

@@ -15,20 +15,29 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from core.threads import in_thread
 
-OPEN_PATHS = frozenset({"/ping", "/health", "/metrics", "/ssh-node"})
-"""Those that nobody needs a hub's password for; the SSH node has a token of its own."""
+OPEN_PATHS = frozenset({"/ping", "/health", "/metrics"})
+SSH_NODE_PATH = "/ssh-node"
+"""Not a hub's: the SSH node has a token of its own."""
 
 ReadPasswords = Callable[[], Mapping[str, str]]
 
+_BEARER = {"WWW-Authenticate": "Bearer"}
 _DENIED = {"WWW-Authenticate": 'Basic realm="Outpost", charset="UTF-8"'}
 
 
 class BasicAuth:
     """ASGI middleware that lets hubs in and nobody else; the hub's name is then ``scope["hub"]``."""
 
-    def __init__(self, app: ASGIApp, passwords: Mapping[str, str], reread: ReadPasswords | None = None) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        passwords: Mapping[str, str],
+        reread: ReadPasswords | None = None,
+        ssh_node_token: str = "",
+    ) -> None:
         """``reread`` tells the passwords of this moment; it is asked when somebody is not let in."""
         self._app = app
+        self._ssh_node_token = ssh_node_token
         self._reread = reread
         self._know(passwords)
 
@@ -37,10 +46,14 @@ class BasicAuth:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer 401 without a hint which part was wrong, or hand on."""
-        if scope["type"] != "http" or scope["path"].removeprefix(scope["root_path"]) in OPEN_PATHS:
+        path = scope["path"].removeprefix(scope["root_path"]) if scope["type"] == "http" else ""
+        if scope["type"] != "http" or path in OPEN_PATHS:
             await self._app(scope, receive, send)
             return
         login = dict(scope["headers"]).get(b"authorization", b"")
+        if path == SSH_NODE_PATH:
+            await (self._refusal_of_node(login) or self._app)(scope, receive, send)
+            return
         hub = self._hub(login)
         if hub is None and login and self._reread is not None:
             self._know(await in_thread(self._reread))
@@ -51,6 +64,14 @@ class BasicAuth:
             return
         scope["hub"] = hub
         await self._app(scope, receive, send)
+
+    def _refusal_of_node(self, header: bytes) -> JSONResponse | None:
+        if not self._ssh_node_token:
+            return JSONResponse({"detail": "OUTPOST_SSH_NODE_TOKEN is not set"}, 404)
+        scheme, _, given = header.partition(b" ")
+        if scheme.lower() == b"bearer" and hmac.compare_digest(self._ssh_node_token.encode(), given.strip()):
+            return None
+        return JSONResponse({"detail": "Not authenticated"}, 401, headers=_BEARER)
 
     def _hub(self, header: bytes) -> str | None:
         """Every known hub is compared, in constant time, whoever is asking."""

@@ -107,3 +107,28 @@ def test_nobody_else_can_say_it_not_even_a_hub(configured: Configured, hub_stub:
     taken = httpx.post(f"{outpost.url}/ssh-node", json=said, headers={"Authorization": "Bearer a shared secret"})
     assert taken.status_code == 204
     eventually(lambda: set_up(hub_stub) == {"http://a:1": 1})
+
+
+def test_the_token_is_asked_for_below_the_base_path_and_before_the_body_is_read(configured: Configured) -> None:
+    outpost, _ = configured(IDLE, OUTPOST_BASE_PATH="/base", **ENV)
+    token = {"Authorization": "Bearer a shared secret"}
+    for path in ("/base/ssh-node", "/base/ssh-node/"):
+        url = f"{outpost.url}{path}"
+        assert httpx.post(url, content=b"no JSON").status_code == 401
+        assert httpx.post(url, content=b"no JSON", headers=token).status_code == 422
+        assert httpx.post(url, json={"generation": path}, headers=token).status_code == 204
+
+
+def test_an_outpost_that_is_the_node_waits_until_hubs_can_reach_it(
+    configured: Configured, hub_stub: RecordingHub
+) -> None:
+    outpost, hub = configured(IDLE, OUTPOST_SSH_GENERATION="1", OUTPOST_TUNNELS_SLEEP_TIMER="0.2")
+    hub.start("a", env=hub_stub.env(), user_options={"returns": "http://a:1"})
+    outpost.stop()
+    port = free_port()
+    outpost.start(OUTPOST_SSH_GENERATION="2", OUTPOST_SSH_NODE_SERVICE=f"127.0.0.1:{port}")
+    hub.start("b", env=hub_stub.env(), user_options={"returns": "http://b:1"})
+    assert set_up(hub_stub) == {}
+    with socket.create_server(("127.0.0.1", port)) as sshd:
+        threading.Thread(target=greet, args=(sshd,)).start()
+        eventually(lambda: "http://a:1" in set_up(hub_stub))
