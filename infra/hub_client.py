@@ -33,7 +33,9 @@ class TornadoHubClient:
 
         arguments: dict[str, Any] = {"request_timeout": 10, **options}
         if ca and "ca_certs" not in arguments and arguments.get("validate_cert", True):
-            arguments["ssl_options"] = _trusting(ca)
+            # Tornado heeds these only where it makes the context itself.
+            own = (arguments.pop("client_cert", None), arguments.pop("client_key", None))
+            arguments["ssl_options"] = _context(ca, *own)
         headers = {"Authorization": f"token {token}"} if token else {}
         if body is not None:
             headers["Content-Type"] = "application/json"
@@ -54,6 +56,15 @@ class TornadoHubClient:
 def _reason(error: BaseException | None) -> str:
     """What went wrong, without the URL's query or any header."""
     return f"{type(error).__name__}: {error}" if error is not None else "no answer"
+
+
+def _context(ca: str, cert: str | None, key: str | None) -> ssl.SSLContext:
+    """Trusts that CA only; shows the certificate of those files, which may change."""
+    if cert is None:
+        return _trusting(ca)
+    context = _trusting.__wrapped__(ca)
+    context.load_cert_chain(cert, key)
+    return context
 
 
 @lru_cache(maxsize=64)

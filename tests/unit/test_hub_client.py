@@ -45,6 +45,33 @@ async def test_a_hub_that_nobody_vouches_for_is_not_told_anything(tls_hub: tuple
     assert hub.calls == []
 
 
+async def test_another_hubs_ca_vouches_for_nobody_else(tls_hub: tuple[RecordingHub, str], tmp_path: Path) -> None:
+    hub, _ = tls_hub
+    certipy = Certipy(store_dir=str(tmp_path / "other"))
+    certipy.create_ca("hub-ca")
+    other = Path(certipy.store.get_record("hub-ca")["files"]["cert"]).read_text()
+    with pytest.raises(HubUnreachable):
+        await post(hub, other)
+    assert hub.calls == []
+
+
+async def test_a_hub_that_asks_for_a_certificate_is_shown_the_operators(tmp_path: Path) -> None:
+    certipy = Certipy(store_dir=str(tmp_path))
+    certipy.create_ca("hub-ca")
+    ca = certipy.store.get_record("hub-ca")["files"]["cert"]
+    files = certipy.create_signed_pair("hub", "hub-ca", alt_names=["IP:127.0.0.1"])["files"]
+    own = certipy.create_signed_pair("outpost", "hub-ca")["files"]
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(files["cert"], files["key"])
+    context.load_verify_locations(ca)
+    context.verify_mode = ssl.CERT_REQUIRED
+    with RecordingHub(context) as hub:
+        with pytest.raises(HubUnreachable):
+            await post(hub, Path(ca).read_text())
+        assert await post(hub, Path(ca).read_text(), client_cert=own["cert"], client_key=own["key"]) == 200
+    assert len(hub.calls) == 1
+
+
 async def test_verification_can_be_relaxed(tls_hub: tuple[RecordingHub, str]) -> None:
     hub, ca = tls_hub
     assert await post(hub, validate_cert=False) == 200
