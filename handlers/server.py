@@ -139,6 +139,8 @@ async def _say_restarted(outpost: Outpost) -> None:
                 return
         except StoreUnavailable as error:
             log.warning("the SSH node's restart waits: %s", error)
+        except Exception:  # else no hub would ever be asked
+            log.exception("the SSH node's restart could not be noted; trying on")
         await asyncio.sleep(ssh_node.PAUSE_SECONDS)
 
 
