@@ -30,7 +30,7 @@ def authorized(text: str, source: str) -> str:
 
 
 def _is_public_key(line: str) -> bool:
-    told = subprocess.run(["ssh-keygen", "-l", "-f", "-"], input=line + "\n", text=True, capture_output=True)  # noqa: S603, S607
+    told = subprocess.run(["ssh-keygen", "-l", "-f", "-"], input=line + "\n", text=True, capture_output=True)  # noqa: S607
     return told.returncode == 0
 
 
@@ -43,12 +43,17 @@ def _split_options(line: str) -> tuple[str, str]:
 
 
 def _first_word(line: str) -> str:
+    """Up to the first blank outside of quotes, as sshd reads it: a backslash matters before a quotation mark only."""
     quoted = escaped = False
     for position, letter in enumerate(line):
-        if letter in " \t" and not quoted:
+        if escaped:
+            escaped = False
+        elif letter in " \t" and not quoted:
             return line[:position]
-        quoted ^= letter == '"' and not escaped
-        escaped = letter == "\\" and not escaped
+        elif letter == "\\" and line[position + 1 : position + 2] == '"':
+            escaped = True
+        elif letter == '"':
+            quoted = not quoted
     return line
 
 
@@ -62,17 +67,17 @@ def host_keys(given: Path, folder: Path) -> list[Path]:
     return copies or [_new_host_key(folder)]
 
 
-def _read(key: Path) -> str:
+def _read(key: Path) -> bytes:
     try:
-        return key.read_text()
+        return key.read_bytes()
     except OSError as error:
         raise ConfigError(f"{key}: cannot be read: {error.strerror}") from None
 
 
-def _private(path: Path, text: str) -> Path:
+def _private(path: Path, content: bytes) -> Path:
     path.unlink(missing_ok=True)
     path.touch(mode=0o600)
-    path.write_text(text)
+    path.write_bytes(content)
     return path
 
 

@@ -82,38 +82,54 @@ class Node:
 
     def prepare(self) -> list[str]:
         """The command of an sshd in the foreground, its files written and checked. Raises ``ConfigError``."""
-        configuration = self.folder / "sshd_config"
+        program, user = _sshd(), _user()
+        authorized = keys.authorized(self._given_keys(), str(self.authorized_keys))
+        configuration, trusted = self.folder / "sshd_config", self.folder / "authorized_keys"
         try:
-            given = self.authorized_keys.read_text()
-        except OSError as error:
-            raise ConfigError(f"OUTPOST_SSH_AUTHORIZED_KEYS: {self.authorized_keys}: {error.strerror}") from None
-        try:
-            trusted = self.folder / "authorized_keys"
-            trusted.write_text(keys.authorized(given, str(self.authorized_keys)))
-            configuration.write_text(self._configuration(trusted))
+            trusted.write_text(authorized)
+            configuration.write_text(self._configuration(trusted, user))
         except OSError as error:
             raise ConfigError(f"OUTPOST_SSH_FOLDER: {self.folder} cannot be written: {error.strerror}") from None
-        command = [_sshd(), "-D", "-e", "-f", str(configuration)]
+        command = [program, "-D", "-e", "-f", str(configuration)]
         told = subprocess.run([*command, "-t"], text=True, capture_output=True)  # noqa: S603
         if told.returncode:
             raise ConfigError(f"sshd refuses its configuration: {' '.join(told.stderr.split())}")
         return command
 
-    def _configuration(self, trusted: Path) -> str:
+    def _given_keys(self) -> str:
+        source = f"OUTPOST_SSH_AUTHORIZED_KEYS: {self.authorized_keys}"
+        try:
+            return self.authorized_keys.read_text()
+        except OSError as error:
+            raise ConfigError(f"{source}: {error.strerror}") from None
+        except UnicodeDecodeError:
+            raise ConfigError(f"{source}: is no text file") from None
+
+    def _configuration(self, trusted: Path, user: str) -> str:
         host_keys = keys.host_keys(self.host_keys, self.folder / "host-keys")
         return _CONFIGURATION.format(
             port=self.port,
             addresses="".join(f"ListenAddress {address}\n" for address in self.addresses),
             host_keys="".join(f"HostKey {key}\n" for key in host_keys),
             authorized_keys=trusted,
-            user=pwd.getpwuid(os.getuid()).pw_name,
+            user=user,
             permit_open=self.permit_open,
         )
+
+
+def _user() -> str:
+    """sshd lets nobody in but who it runs as, and knows users by name."""
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        raise ConfigError(
+            f"user {os.getuid()} has no name here: the SSH node must run as a user that has one"
+        ) from None
 
 
 def _sshd() -> str:
     """sshd wants to be called by its whole path."""
     found = shutil.which("sshd", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
-    if found is None:
-        raise ConfigError("no sshd is installed: an SSH node needs OpenSSH's server")
+    if found is None or shutil.which("ssh-keygen") is None:
+        raise ConfigError("sshd or ssh-keygen is not installed: an SSH node needs OpenSSH's server and client")
     return found
