@@ -122,7 +122,9 @@ def test_the_ssh_node_alone_needs_nothing_of_outpost(run: Run, keys: Keys, ssh_f
     assert ssh.run("-N", "-W", "127.0.0.1:2222").stdout.startswith("SSH-2.0-")
 
 
-@pytest.mark.parametrize("line", ["", "# nobody yet\n", "ssh-ed25519 nonsense\n", "-----BEGIN OPENSSH PRIVATE KEY-----\n"])
+@pytest.mark.parametrize(
+    "line", ["", "# nobody yet\n", "ssh-ed25519 nonsense\n", "-----BEGIN OPENSSH PRIVATE KEY-----\n"]
+)
 def test_without_a_key_to_let_in_no_ssh_node_starts(run: Run, tmp_path: Path, line: str) -> None:
     (tmp_path / "authorized_keys").write_text(line)
     container = run("/usr/local/bin/ssh-node", {str(tmp_path): "/etc/outpost/ssh:ro"})

@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-
 from tests.support import postgresql
 from tests.support.aws import REGION
 from tests.support.waiting import eventually
