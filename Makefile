@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP_INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test slow ssh docker sam kube helm helm-expected lint types contracts check clean
+.PHONY: help demo test slow ssh docker image sam kube helm helm-expected lint types contracts check clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -32,7 +32,7 @@ WORKERS ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
 IN_PARALLEL = --numprocesses $(WORKERS) --maxprocesses 8 --dist worksteal
 
 test: $(VENV)/.dev  ## everything that needs no Docker, Go, Node or SSH server
-	$(BIN)/python -m pytest $(IN_PARALLEL) -m "not slow and not docker and not sam and not kube and not helm and not ssh"
+	$(BIN)/python -m pytest $(IN_PARALLEL) -m "not slow and not docker and not sam and not kube and not helm and not ssh and not image"
 
 slow: $(VENV)/.dev  ## crashes and races of real processes
 	$(BIN)/python -m pytest $(IN_PARALLEL) -m "slow and not alone and not kube"
@@ -46,6 +46,9 @@ docker: $(VENV)/.dev  ## Spawners of containers; .ci/docker brings the engine th
 
 sam: $(VENV)/.dev  ## functions as they are packaged, in Docker; .ci/sam brings what this needs
 	$(BIN)/python -m pytest -m sam
+
+image: $(VENV)/.dev  ## the container image and its SSH node; .ci/image brings what this needs
+	$(BIN)/python -m pytest -m image
 
 kube: $(VENV)/.dev  ## pods on a real API server; .ci/kube brings what this needs
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile -m kube

@@ -15,7 +15,7 @@ import yaml
 from cryptography.fernet import Fernet
 
 from tests.sam import sam
-from tests.support import aws, postgresql
+from tests.support import aws, docker_engine, postgresql
 from tests.support.aws import Aws
 from tests.support.outpost import HUBS
 
@@ -57,7 +57,7 @@ class Surroundings:
 @pytest.fixture(scope="session")
 def surroundings(toolchain: None) -> Iterator[Surroundings]:
     """A database, a queue, a secret and the configuration file in S3, for containers on Docker's bridge only."""
-    address = sam.bridge_address()
+    address = docker_engine.bridge_address()
     with (
         aws.server(address) as stand_in,
         tempfile.TemporaryDirectory() as folder,

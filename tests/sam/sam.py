@@ -15,8 +15,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import psutil
-
 from tests.support import postgresql
 from tests.support.aws import REGION
 from tests.support.waiting import eventually
@@ -57,14 +55,6 @@ def program() -> Path | None:
     """The SAM CLI: the one that .ci/sam has installed, else the machine's."""
     found = shutil.which("sam", path=f"{ROOT / '.cache/sam/bin'}:{os.environ['PATH']}")
     return Path(found) if found else None
-
-
-def bridge_address() -> str:
-    """This machine's address as containers see it."""
-    form = '{{index .Options "com.docker.network.bridge.name"}}'
-    command = ["docker", "network", "inspect", "bridge", "--format", form]
-    interface = subprocess.run(command, capture_output=True, check=True, text=True).stdout.strip()
-    return next(entry.address for entry in psutil.net_if_addrs()[interface] if entry.family == socket.AF_INET)
 
 
 @dataclass(frozen=True)

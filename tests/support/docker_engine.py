@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import io
 import os
+import socket
+import subprocess
 import sys
 import tarfile
 from pathlib import Path
 from typing import Any
 
 import docker
+import psutil
 import pytest
 
 from tests.support.outpost import ROOT
@@ -46,3 +49,11 @@ def programs() -> dict[str, str]:
     """What of this machine a container sees, and cannot change."""
     folders = {"/bin", "/etc/passwd", "/lib", "/lib64", "/usr", str(ROOT), sys.prefix, sys.base_prefix}
     return {folder: folder for folder in sorted(folders) if Path(folder).exists()}
+
+
+def bridge_address() -> str:
+    """This machine's address as containers see it."""
+    form = '{{index .Options "com.docker.network.bridge.name"}}'
+    command = ["docker", "network", "inspect", "bridge", "--format", form]
+    interface = subprocess.run(command, capture_output=True, check=True, text=True).stdout.strip()
+    return next(entry.address for entry in psutil.net_if_addrs()[interface] if entry.family == socket.AF_INET)

@@ -5,34 +5,17 @@ from __future__ import annotations
 import getpass
 import os
 import pwd
-import shutil
 import subprocess
 from pathlib import Path
 
 import psutil
 
+from infra.sshd import keys
+from infra.sshd.node import Node
 from local.processes import HOST, free_ports
 from tests.support.waiting import eventually
 
 _PROGRAM = "/usr/sbin/sshd"
-
-_CONFIGURATION = """
-Port {port}
-ListenAddress {host}
-HostKey {folder}/host_key
-PidFile none
-AuthorizedKeysFile {folder}/authorized_keys
-StrictModes no
-AllowUsers {user}
-AuthenticationMethods publickey
-UsePAM no
-AllowTcpForwarding local
-MaxSessions 0
-PermitTTY no
-AllowAgentForwarding no
-X11Forwarding no
-"""
-
 
 class SshNode:
     """Where hubs log in; one that runs as root has the user ``daemon``."""
@@ -45,13 +28,14 @@ class SshNode:
         self.client_key = folder / "client_key"
         self.log = folder / "sshd.log"
         self._process: subprocess.Popen[bytes] | None = None
-        for key in ("host_key", "client_key"):
-            subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(folder / key)], check=True)
-        shutil.copy(folder / "client_key.pub", folder / "authorized_keys")
-        configuration = _CONFIGURATION.format(port=self.port, host=HOST, folder=folder, user=self.user)
-        (folder / "sshd_config").write_text(configuration)
+        subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(self.client_key)], check=True)
+        trusted, key = folder / "authorized_keys", (folder / "client_key.pub").read_text()
+        trusted.write_text(keys.authorized(key, str(trusted)))
+        node = Node(folder=folder, host_keys=folder / "none", port=self.port, addresses=(HOST,))
+        (folder / "sshd_config").write_text(node.configuration(trusted, self.user))
         if os.geteuid() == 0:
-            os.chown(folder / "host_key", pwd.getpwnam(self.user).pw_uid, -1)
+            for made in (folder / "host-keys", *(folder / "host-keys").iterdir()):
+                os.chown(made, pwd.getpwnam(self.user).pw_uid, -1)
 
     @property
     def service(self) -> str:

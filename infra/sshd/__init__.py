@@ -1,0 +1,1 @@
+"""The SSH node: an sshd through which hubs reach servers, and that does nothing else for anybody."""
