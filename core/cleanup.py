@@ -55,7 +55,7 @@ async def cleanup(
 
 async def _known_to(place: ServerList, calls: HubCalls) -> set[str]:
     """What the hub lists. Raises ``HubUnreachable``, or ``ValueError`` when the answer is no list of servers."""
-    status, body = await calls.get(place.url, place.token)
+    status, body = await calls.get(place.hub, "servers", place.url, place.token)
     if status != 200:
         raise ValueError(f"HTTP {status}")
     try:

@@ -18,6 +18,11 @@ class NotAllowed(OutpostError):
 class QuotaExceeded(NotAllowed):
     """A limit is reached; the message names the limit and its value."""
 
+    def __init__(self, message: str, limit: str) -> None:
+        """``limit`` is its key, as the operator writes it."""
+        super().__init__(message)
+        self.limit = limit
+
 
 class ServiceExists(OutpostError):
     """A start with the identity of a service that exists."""

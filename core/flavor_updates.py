@@ -71,7 +71,8 @@ class FlavorTeller:
             log.warning("hub %s - flavors_update_token: %s; flavors are not sent", update.hub, error)
             return True
         try:
-            status = await self._calls.post(update.url, token, await self._flavors_of(update.hub), update.ca)
+            flavors = await self._flavors_of(update.hub)
+            status = await self._calls.post(update.hub, "flavors", update.url, token, flavors, update.ca)
         except HubUnreachable as error:
             log.info("hub %s - flavors not delivered yet: %s", update.hub, error)
             return False

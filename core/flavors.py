@@ -51,6 +51,13 @@ class Flavors:
         limit = await undefined_max(outpost, hub)
         return _answer(flavors, limit, frozenset(flavors), await self._counts(hub))
 
+    async def names(self, hub: str) -> frozenset[str]:
+        """The flavors that are counted on their own there: the file's, else those the configuration has for the hub."""
+        if (rules := self._flavor_rules()) is not None:
+            return frozenset(rules.definitions)
+        outpost = self._config()
+        return frozenset(await hub_flavors(outpost, hub)) if outpost.uses_flavors else frozenset()
+
     async def of_user(self, hub: str, authentication: JsonDict | None) -> JsonDict:
         """The same for one user of the hub; ``current`` still counts the hub's services."""
         outpost = self._config()

@@ -6,25 +6,39 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from core.config import JupyterHubOutpost
+from core.errors import HubUnreachable
 from core.hooks import resolve
-from core.ports import HubClient
+from core.ports import HubCall, HubClient, Meter
 
 
 class HubCalls:
     """A :class:`core.ports.HubClient` that heeds ``c.JupyterHubOutpost.request_kwargs``."""
 
-    def __init__(self, client: HubClient, outpost: Callable[[], JupyterHubOutpost]) -> None:
+    def __init__(self, client: HubClient, outpost: Callable[[], JupyterHubOutpost], meter: Meter) -> None:
         self._client = client
+        self._meter = meter
         self._outpost = outpost
 
-    async def post(self, url: str, token: str, body: Mapping[str, Any], ca: str = "") -> int:
+    async def post(self, hub: str, call: HubCall, url: str, token: str, body: Mapping[str, Any], ca: str = "") -> int:
         """POST JSON; the HTTP status below 500. Raises ``HubUnreachable``."""
-        status, _ = await self._client.call("POST", url, token, body, ca=ca, options=await self._options())
+        status, _ = await self._counted(hub, call, "POST", url, token, body, ca)
         return status
 
-    async def get(self, url: str, token: str) -> tuple[int, bytes]:
+    async def get(self, hub: str, call: HubCall, url: str, token: str) -> tuple[int, bytes]:
         """GET; the HTTP status below 500 and the body. Raises ``HubUnreachable``."""
-        return await self._client.call("GET", url, token, None, ca="", options=await self._options())
+        return await self._counted(hub, call, "GET", url, token, None, "")
+
+    async def _counted(
+        self, hub: str, call: HubCall, method: str, url: str, token: str, body: Mapping[str, Any] | None, ca: str
+    ) -> tuple[int, bytes]:
+        options = await self._options()
+        try:
+            status, answer = await self._client.call(method, url, token, body, ca=ca, options=options)
+        except HubUnreachable:
+            self._meter.hub_called(hub, call, "unreachable")
+            raise
+        self._meter.hub_called(hub, call, "ok" if status < 400 else "refused")
+        return status, answer
 
     async def _options(self) -> Mapping[str, object]:
         outpost = self._outpost()

@@ -13,10 +13,11 @@ from datetime import timedelta
 from functools import partial
 
 from core import driving, quota
-from core.errors import NotAllowed, ServiceExists, ServiceNotFound, StopFailed, Unreadable
+from core.errors import NotAllowed, QuotaExceeded, ServiceExists, ServiceNotFound, StopFailed, Unreadable
 from core.faults import fault_point
+from core.flavors import Limits
 from core.hooks import resolve
-from core.model import Identity, Inputs, JsonDict, NewService, Service, Status
+from core.model import Identity, Inputs, JsonDict, NewService, Service, Status, Usage
 from core.parts import Parts
 from core.ports import Changes
 from core.redact import hide, secrets_of
@@ -59,7 +60,7 @@ class Lifecycle:
         if limits.runtime is not None:
             new = replace(new, inputs=replace(new.inputs, runtime=limits.runtime.total_seconds()))
         lease = self._parts.lease() if wait else None
-        check = None if limits.is_unlimited else partial(quota.check, limits)
+        check = None if limits.is_unlimited else partial(self._check, new.identity.hub, limits)
         try:
             service = await in_thread(self._parts.store.admit, new, check, lease)
         except ServiceExists:
@@ -71,6 +72,13 @@ class Lifecycle:
             return await self._start(service, tell_failure=False)
         await self._parts.dispatcher.wake([service.id])
         return ""
+
+    def _check(self, hub: str, limits: Limits, usage: Usage) -> None:
+        try:
+            quota.check(limits, usage)
+        except QuotaExceeded as error:
+            self._parts.meter.refused(hub, limits.flavor, error.limit)
+            raise
 
     async def _with_allowed_overrides(self, new: NewService) -> NewService:
         misc, outpost = new.body.misc, self._parts.outpost()
@@ -115,6 +123,7 @@ class Lifecycle:
             return Polled(None)
         known = (service.state.get(OWN_STATE) or {}).get(_EXIT_CODE)
         if known is not None and not collect_logs:
+            self._parts.meter.polled(service.hub, "ended")
             return Polled(known)
         try:
             async with spawner_of(service, outpost) as spawner:
@@ -125,8 +134,11 @@ class Lifecycle:
                 logs = await driving.logs(spawner) if collect_logs or status is not None else []
         except Exception:  # unreachable infrastructure is no evidence that a server ended
             log.exception("%s - could not be polled", service.identity)
+            self._parts.meter.polled(service.hub, "unknown")
             return Polled(None)
-        return Polled(status if known is None else known, logs)
+        status = status if known is None else known
+        self._parts.meter.polled(service.hub, "running" if status is None else "ended")
+        return Polled(status, logs)
 
     async def _remember_exit(self, service: Service, status: int) -> None:
         """Only the first poll after a process has ended can learn its exit code; later ones tell it too."""
@@ -224,6 +236,7 @@ class Lifecycle:
             return
         hide(secrets_of(service.body, service.inputs))
         log.info("%s - its run time is over", service.identity)
+        self._parts.meter.expired(service.hub)
         fault_point("expire:found")
         with suppress(ServiceNotFound):  # somebody else has stopped it meanwhile
             await self.stop(service.identity, {}, wait=False)

@@ -90,7 +90,8 @@ class Notifier:
         return True
 
     async def _post(self, service: Service, url: str, body: Mapping[str, Any]) -> int:
-        return await self._calls.post(url, service.body.api_token, body, service.inputs.hub_ca)
+        token, ca = service.body.api_token, service.inputs.hub_ca
+        return await self._calls.post(service.hub, "events", url, token, body, ca)
 
 
 def _clean(value: Any) -> Any:

@@ -14,7 +14,7 @@ from core.errors import StoreUnavailable
 from core.flavors import Limits
 from core.model import JsonDict, Service, Status
 from core.notify import Notifier
-from core.ports import Changes, Clock, Dispatcher, Lease, Store
+from core.ports import Changes, Clock, Dispatcher, Lease, Meter, Store
 from core.threads import in_thread
 
 BEAT_SECONDS = 1.0
@@ -38,6 +38,7 @@ class Parts:
     outpost: Callable[[], JupyterHubOutpost]
     limits_of: LimitsOf
     notifier: Notifier
+    meter: Meter
     dispatcher: Dispatcher
     clock: Clock
     owner: str

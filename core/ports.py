@@ -7,12 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
-from typing import NamedTuple, Protocol, TypedDict, Unpack
+from typing import Literal, NamedTuple, Protocol, TypedDict, Unpack
 
 from core.model import Identity, Inputs, JsonDict, NewService, Service, ServiceSummary, Status, Usage
 
 Clock = Callable[[], datetime]
 """Answers the present moment, in UTC and aware."""
+
+
+HubCall = Literal["events", "flavors", "tunnel", "servers"]
+"""What a hub is called for."""
 
 
 class Lease(NamedTuple):
@@ -124,11 +128,44 @@ class Store(Protocol):
     def tunnels_set_up(self, service_ids: Sequence[int], generation: str, failure: str | None = None) -> None:
         """These tunnels are of that generation now, or given up with ``failure``. Disturbs no swap."""
 
+    def tally(self) -> list[Tally]:
+        """All services, counted."""
+
     def take_tick(self, job: str, owner: str, now: datetime, until: datetime) -> bool:
         """Take the lease of a scheduled job; False when another replica has it."""
 
     def release_tick(self, job: str) -> None:
         """The next who wants the lease of a scheduled job gets it."""
+
+
+class Tally(NamedTuple):
+    """Services of one hub, flavor and status, and since when the oldest of them has had that status.
+
+    Of ``running`` and ``starting`` ones it is the moment they were asked for.
+    """
+
+    hub: str
+    flavor: str | None
+    status: Status
+    number: int
+    oldest: datetime
+
+
+class Meter(Protocol):
+    """Counts what happens. Nothing here raises or takes time; labels have few values, and none names a user."""
+
+    def start_ended(self, hub: str, outcome: Literal["running", "failed", "cancelled"], seconds: float) -> None: ...
+
+    def stop_ended(self, hub: str, outcome: Literal["stopped", "failed"], seconds: float) -> None: ...
+
+    def polled(self, hub: str, outcome: Literal["running", "ended", "unknown"]) -> None: ...
+
+    def refused(self, hub: str, flavor: str, limit: str) -> None:
+        """``limit`` is the key of the quota, as the operator writes it."""
+
+    def expired(self, hub: str) -> None: ...
+
+    def hub_called(self, hub: str, call: HubCall, outcome: Literal["ok", "refused", "unreachable"]) -> None: ...
 
 
 class HubClient(Protocol):

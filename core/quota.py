@@ -39,11 +39,14 @@ def check(limits: Limits, usage: Usage) -> None:
     """Nothing, when one more service fits. Raises ``QuotaExceeded``, which names the limit and its value."""
     flavor = limits.flavor
     if _is_reached(limits.max, count(flavor, usage.hub, limits.defined)):
-        raise QuotaExceeded(_hub_sentence(flavor, limits.max))
+        key = "flavors_undefined_max" if flavor == UNDEFINED_FLAVOR else "max"
+        raise QuotaExceeded(_hub_sentence(flavor, limits.max), key)
     if _is_reached(limits.max_per_user, count(flavor, usage.user, limits.defined)):
-        raise QuotaExceeded(_user_sentence(f"of the flavor '{flavor}'", "maxPerUser", limits.max_per_user))
+        key = "maxPerUser"
+        raise QuotaExceeded(_user_sentence(f"of the flavor '{flavor}'", key, limits.max_per_user), key)
     if _is_reached(limits.global_max_per_user, usage.user_total):
-        raise QuotaExceeded(_user_sentence("in all", "global_max_per_user", limits.global_max_per_user))
+        key = "global_max_per_user"
+        raise QuotaExceeded(_user_sentence("in all", key, limits.global_max_per_user), key)
 
 
 def count(flavor: str, counts: Mapping[str | None, int], defined: frozenset[str]) -> int:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
-from datetime import timedelta
-from typing import Any
+from datetime import datetime, timedelta
+from typing import Any, Literal
 
 from core import driving
 from core.errors import ServiceNotFound, StartCancelled, StartFailed, StoreUnavailable, sentence
@@ -40,18 +40,25 @@ class Start:
     async def run(self) -> str:
         """Start the server; where it runs. Raises what the Spawner raised, or ``StartCancelled``."""
         spawner: Any = None
+        began = self._parts.clock()
         try:
             spawner = build(self._service, self._parts.outpost())
             async with self._parts.beating(self._service) as lease:
                 response = await self._until_stopped(self._drive(spawner), lease)
         except Exception as error:
+            self._ended("cancelled" if isinstance(error, StartCancelled) else "failed", began)
             await self._give_up(spawner, error)
             raise
         finally:
             if spawner is not None:
                 await spawner.close()
+        self._ended("running", began)
         self._parts.notifier.flavors_changed(self._service)
         return response
+
+    def _ended(self, outcome: Literal["running", "failed", "cancelled"], began: datetime) -> None:
+        seconds = (self._parts.clock() - began).total_seconds()
+        self._parts.meter.start_ended(self._service.hub, outcome, seconds)
 
     async def _until_stopped(self, work: Any, lease: asyncio.Task[None]) -> str:
         """The result of ``work``, unless the row is taken away from it meanwhile."""

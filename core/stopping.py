@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
-from typing import Any
+from datetime import datetime, timedelta
+from typing import Any, Literal
 
 from core import driving
 from core.errors import StopFailed
@@ -42,19 +42,25 @@ class Stopper:
         stays, with ``attempts`` and ``retry_at``.
         """
         log = service_logger(str(service.identity))
+        began = self._parts.clock()
         try:
             async with self._parts.beating(service):
                 logs = await self._stop(service, spawner, collect_logs)
         except Exception as error:
             log.warning("stop failed", exc_info=error)
+            self._ended(service, "failed", began)
             fault_point("stop:failed")
             await self._again(service)
             if isinstance(error, StopFailed):
                 raise
             raise StopFailed(f"The server could not be stopped and is tried again: {error}") from error
+        self._ended(service, "stopped", began)
         fault_point("stop:after-stop")
         await self.finish(service)
         return logs
+
+    def _ended(self, service: Service, outcome: Literal["stopped", "failed"], began: datetime) -> None:
+        self._parts.meter.stop_ended(service.hub, outcome, (self._parts.clock() - began).total_seconds())
 
     async def finish(self, service: Service) -> None:
         """Nothing runs any more: tell the hub of a failed start, and delete the row."""

@@ -208,7 +208,7 @@ class Tunnels:
         seconds = self._lease_time.total_seconds() * _PART_OF_LEASE
         try:
             async with asyncio.timeout(seconds):
-                return await self._calls.post(url, service.body.api_token, body, ca)
+                return await self._calls.post(service.hub, "tunnel", url, service.body.api_token, body, ca)
         except TimeoutError:
             raise HubUnreachable(f"no answer within {seconds:g} seconds") from None
 

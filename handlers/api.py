@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from importlib.metadata import PackageNotFoundError, version
+from importlib import metadata
 
 from fastapi import FastAPI
 
@@ -22,7 +22,7 @@ def create_app(
     app = FastAPI(
         title="Outpost",
         summary="Runs the single-user servers of JupyterHubs that live elsewhere.",
-        version=_version(),
+        version=version(),
         redirect_slashes=False,
     )
     app.state.outpost = outpost
@@ -43,8 +43,9 @@ def create_app(
     return app
 
 
-def _version() -> str:
+def version() -> str:
+    """Of this Outpost."""
     try:
-        return version("outpost")
-    except PackageNotFoundError:  # a function's zip has the code without its metadata
+        return metadata.version("outpost")
+    except metadata.PackageNotFoundError:  # a function's zip has the code without its metadata
         return "0"

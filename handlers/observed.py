@@ -20,6 +20,7 @@ _OTHER_CALLS = {
     ("POST", "/usercredits"): "usercredits",
     ("GET", "/ping"): "ping",
     ("GET", "/health"): "health",
+    ("GET", "/metrics"): "metrics",
     ("POST", "/ssh-node"): "ssh-node",
 }
 

@@ -7,7 +7,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 
 from core import tunnels
@@ -17,6 +17,10 @@ from handlers import jobs
 from infra.wiring import Outpost
 
 log = logging.getLogger(__name__)
+
+
+Ran = Callable[[str, datetime | None], None]
+"""Gets to know that a job was done at that moment, or with None that it failed."""
 
 
 @dataclass(frozen=True)
@@ -46,14 +50,17 @@ def schedules(outpost: Outpost) -> list[Schedule]:
     return [Schedule(job.__name__, seconds, partial(job, outpost), due.get(job.__name__)) for job, seconds in periods]
 
 
-async def run_forever(outpost: Outpost, schedule: Schedule) -> None:
+async def run_forever(outpost: Outpost, schedule: Schedule, ran: Ran) -> None:
     """Tick until cancelled. A tick that fails is logged, and the next one comes."""
     while True:
         try:
-            await tick(outpost, schedule)
+            if await tick(outpost, schedule):
+                ran(schedule.job, outpost.clock())
         except StoreUnavailable as error:
+            ran(schedule.job, None)
             log.warning("%s waits: %s", schedule.job, error)
         except Exception:  # the next tick may do better
+            ran(schedule.job, None)
             log.exception("%s failed", schedule.job)
         await _wait(schedule)
 
@@ -68,11 +75,12 @@ async def _wait(schedule: Schedule) -> None:
     schedule.due.clear()
 
 
-async def tick(outpost: Outpost, schedule: Schedule) -> None:
-    """Run the job once, unless another replica has this tick."""
+async def tick(outpost: Outpost, schedule: Schedule) -> bool:
+    """Run the job once; False when another replica has this tick."""
     now = outpost.clock()
     until = now + timedelta(seconds=schedule.seconds * 0.9)
-    if await in_thread(outpost.store.take_tick, schedule.job, outpost.owner, now, until):
-        done = await schedule.run()
-        if done:
-            log.info("%s: %d services", schedule.job, done)
+    if not await in_thread(outpost.store.take_tick, schedule.job, outpost.owner, now, until):
+        return False
+    if done := await schedule.run():
+        log.info("%s: %d services", schedule.job, done)
+    return True

@@ -17,9 +17,12 @@ from fastapi import FastAPI
 from core.errors import ConfigError, StoreUnavailable
 from core.threads import in_thread
 from handlers import check_config, database, ssh_node
-from handlers.api import create_app
+from handlers.api import create_app, version
+from handlers.routes import metrics as metrics_route
 from handlers.schedules import run_forever, schedules
 from infra.cluster_access import reach_cluster
+from infra.exposition import Exposition
+from infra.metrics import Metrics
 from infra.settings import read_settings
 from infra.wiring import Outpost, build, utc_now
 
@@ -35,7 +38,7 @@ Together below Kubernetes's 30 seconds.
 
 _MISTAKE = 2
 _NO_DATABASE = 1
-_QUIET = ("GET /ping", "GET /health")
+_QUIET = ("GET /ping", "GET /health", "GET /metrics")
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -52,9 +55,10 @@ def main(argv: list[str] | None = None) -> int:
             return database.run_rotate_key()
         settings = read_settings()
         reach_cluster(settings, os.environ, utc_now)
-        outpost = build(settings)
+        metrics = Metrics(version())
+        outpost = build(settings, meter=metrics)
         database.prepare(outpost.settings, outpost.database)
-        serve(outpost, arguments.host, arguments.port)
+        serve(outpost, metrics, arguments.host, arguments.port)
     except ConfigError as error:
         print(f"outpost: {error}", file=sys.stderr)  # noqa: T201
         return _MISTAKE
@@ -73,11 +77,13 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def serve(outpost: Outpost, host: str, port: int) -> None:
+def serve(outpost: Outpost, metrics: Metrics, host: str, port: int) -> None:
     """Serve until SIGTERM or SIGINT; then starts may finish within a grace period, and the rest is recovered."""
     check_start_up(outpost)
-    app = create_app(outpost)
-    app.router.lifespan_context = _lifespan(outpost)
+    app = create_app(outpost, observe=metrics.request)
+    app.state.exposition = Exposition(metrics, outpost)
+    app.include_router(metrics_route.router)
+    app.router.lifespan_context = _lifespan(outpost, metrics)
     logging.getLogger("uvicorn.access").addFilter(_not_a_probe)
     _keep_what_is_imported()
     config = uvicorn.Config(
@@ -108,10 +114,10 @@ def check_start_up(outpost: Outpost) -> None:
         raise ConfigError("; ".join(problems))
 
 
-def _lifespan(outpost: Outpost) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
+def _lifespan(outpost: Outpost, metrics: Metrics) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        jobs = [asyncio.create_task(run_forever(outpost, job), name=job.job) for job in schedules(outpost)]
+        jobs = [asyncio.create_task(run_forever(outpost, job, metrics.ran), name=job.job) for job in schedules(outpost)]
         if outpost.settings.ssh_generation:
             jobs.append(asyncio.create_task(_say_restarted(outpost), name="ssh node"))
         try:

@@ -9,7 +9,7 @@ from typing import Any
 
 from core.errors import Unreadable
 from core.model import Body, Identity, Inputs, NewService, Service, ServiceSummary, Status
-from core.ports import Changes, Lease
+from core.ports import Changes, Lease, Tally
 from infra.crypto import Sealer
 
 
@@ -95,6 +95,13 @@ def to_service(row: Mapping[Any, Any], sealer: Sealer) -> Service:
 def to_summary(row: Mapping[Any, Any]) -> ServiceSummary:
     """What a list shows of a row."""
     return ServiceSummary(**_plain(row, _identity(row)), state_stored=bool(row["state_stored"]))
+
+
+def to_tally(row: Mapping[Any, Any]) -> Tally:
+    """Of a row of counts."""
+    status = Status(row["status"])
+    ended = row["end_date"] if status is Status.STOPPING else None
+    return Tally(row["jupyterhub_username"], row["flavor"], status, row["number"], oldest=ended or row["start_date"])
 
 
 def _identity(row: Mapping[Any, Any]) -> Identity:

@@ -46,6 +46,16 @@ summaries = (
 )
 
 
+tally = select(
+    _s.jupyterhub_username,
+    _s.flavor,
+    _s.status,
+    func.count().label("number"),
+    func.min(_s.start_date).label("start_date"),
+    func.min(_s.end_date).label("end_date"),
+).group_by(_s.jupyterhub_username, _s.flavor, _s.status)
+
+
 def _usage(own: Any) -> Select[Any]:
     """One index scan over the hub's services that are not stopping."""
     return (

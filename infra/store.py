@@ -12,11 +12,11 @@ from sqlalchemy.exc import IntegrityError
 
 from core.errors import ServiceExists, ServiceNotFound
 from core.model import Identity, NewService, Service, ServiceSummary, Status, Usage
-from core.ports import Changes, Clock, Lease, TunnelBehind, TunnelClaim
+from core.ports import Changes, Clock, Lease, Tally, TunnelBehind, TunnelClaim
 from infra import statements
 from infra.crypto import Sealer
 from infra.database import Database
-from infra.rows import admitted, pack, pack_new, to_service, to_summary
+from infra.rows import admitted, pack, pack_new, to_service, to_summary, to_tally
 from infra.tables import hubs, leases, services, ssh_nodes
 
 _MOST_PARAMETERS = 1000
@@ -81,7 +81,10 @@ class SqlStore:
 
     def swap(self, service: Service, **changes: Unpack[Changes]) -> Service | None:
         """Set columns if the row still has that version."""
-        swapped = replace(service, **changes, version=service.version + 1, last_update=self._clock())
+        now = self._clock()
+        if changes.get("status") is Status.STOPPING and (service.end_date is None or service.end_date > now):
+            changes["end_date"] = now
+        swapped = replace(service, **changes, version=service.version + 1, last_update=now)
         values = pack(changes, self._sealer)
         values |= {"version": swapped.version, "last_update": swapped.last_update}
         with self._db.write() as db:
@@ -151,6 +154,11 @@ class SqlStore:
         """The id that the migration has made up."""
         with self._db.read() as db:
             return str(db.execute(statements.outpost_id).scalar_one())
+
+    def tally(self) -> list[Tally]:
+        """All services, counted, with one query."""
+        with self._db.read() as db:
+            return [to_tally(row) for row in db.execute(statements.tally).mappings()]
 
     def take_tick(self, job: str, owner: str, now: datetime, until: datetime) -> bool:
         """Take, or keep, the lease of a scheduled job."""

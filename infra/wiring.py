@@ -7,7 +7,7 @@ import os
 import secrets
 import socket
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from core import logs
@@ -19,10 +19,11 @@ from core.flavor_updates import FlavorTeller, FlavorUpdates, InProcessUpdates
 from core.flavors import Flavors
 from core.hub_calls import HubCalls
 from core.lifecycle import Lifecycle
+from core.meter import NotCounted
 from core.notify import Notifier
 from core.orphans import Orphans
 from core.parts import Parts
-from core.ports import Clock, Dispatcher
+from core.ports import Clock, Dispatcher, Meter
 from core.rules import CREDITS, RuleFile
 from core.tunnels import Tunnels
 from infra.credentials import password_for
@@ -86,10 +87,11 @@ class Hosting:
     reread: Callable[[], DatabaseSettings] | None = None
     """Reads the settings again when the database refuses the password."""
     log_formatter: logs.JsonFormatter | None = None
+    meter: Meter = field(default_factory=NotCounted)
     tunnel_seconds: float = 30
 
 
-def build(settings: Settings, clock: Clock = utc_now) -> Outpost:
+def build(settings: Settings, clock: Clock = utc_now, meter: Meter | None = None) -> Outpost:
     """Put everything together for one long-lived process.
 
     Raises ``ConfigError`` for every mistake that can be found without a request.
@@ -101,6 +103,7 @@ def build(settings: Settings, clock: Clock = utc_now) -> Outpost:
         flavor_updates=lambda teller: InProcessUpdates(teller, messages),
         background=background,
         messages=messages,
+        meter=meter or NotCounted(),
         tunnel_seconds=settings.tunnels_seconds * 0.8,
     )
     outpost = assemble(settings, clock, hosting)
@@ -129,7 +132,7 @@ def assemble(settings: Settings, clock: Clock, hosting: Hosting) -> Outpost:
     database = open_database(settings, hosting.reread)
     store = SqlStore(database, sealer, clock)
     flavors = Flavors(config, flavor_file, credit_file, store)
-    calls = HubCalls(TornadoHubClient(), config)
+    calls = HubCalls(TornadoHubClient(), config, hosting.meter)
     teller = FlavorTeller(calls, config, flavors.of_hub)
     owner = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
     parts = Parts(
@@ -137,6 +140,7 @@ def assemble(settings: Settings, clock: Clock, hosting: Hosting) -> Outpost:
         outpost=config,
         limits_of=flavors.limits,
         notifier=Notifier(calls, config, hosting.flavor_updates(teller), hosting.messages, clock),
+        meter=hosting.meter,
         dispatcher=hosting.dispatcher,
         clock=clock,
         owner=owner,

@@ -19,6 +19,7 @@ from core.expiry import expire
 from core.flavor_updates import FlavorTeller, InProcessUpdates
 from core.hub_calls import HubCalls
 from core.lifecycle import Lifecycle
+from core.meter import NotCounted
 from core.model import JsonDict
 from core.notify import Notifier
 from core.orphans import Orphans
@@ -218,6 +219,7 @@ class Replica:
             outpost=lambda: outpost,
             limits_of=self._limits,
             notifier=self._notifier(world, outpost),
+            meter=NotCounted(),
             dispatcher=self.dispatcher,
             clock=scheduler.clock,
             owner=self.process.name,
@@ -234,7 +236,7 @@ class Replica:
         def config() -> JupyterHubOutpost:
             return outpost
 
-        calls, background = HubCalls(Hub(world), config), Background()
+        calls, background = HubCalls(Hub(world), config, NotCounted()), Background()
         updates = InProcessUpdates(FlavorTeller(calls, config, self._no_flavors), background)
         return Notifier(calls, config, updates, background, self._clock)
 

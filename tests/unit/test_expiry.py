@@ -12,6 +12,7 @@ from sqlalchemy import URL
 from core.config import JupyterHubOutpost
 from core.expiry import expire
 from core.lifecycle import Lifecycle
+from core.meter import NotCounted
 from core.model import Body, Identity, Inputs, NewService, Service, Status
 from core.parts import Parts
 from infra import schema
@@ -40,7 +41,9 @@ async def test_a_service_that_another_replica_has_ended_meanwhile_is_no_trouble(
     store.swap(row, status=Status.RUNNING, end_date=clock() - timedelta(seconds=1))
 
     unused: Any = None
-    parts = Parts(store, JupyterHubOutpost, unused, unused, unused, clock, "this one", timedelta(seconds=30))
+    parts = Parts(
+        store, JupyterHubOutpost, unused, unused, NotCounted(), unused, clock, "this one", timedelta(seconds=30)
+    )
     assert await expire(store, Lifecycle(parts).expire, clock) == 1
     assert [record.message for record in caplog.records if record.levelname == "ERROR"] == []
     assert store.expired(clock(), 10) == []

@@ -13,6 +13,7 @@ from core.config import JupyterHubOutpost
 from core.errors import HubUnreachable
 from core.flavor_updates import FlavorTeller, FlavorUpdate, InProcessUpdates
 from core.hub_calls import HubCalls
+from core.meter import NotCounted
 from core.model import JsonDict
 
 
@@ -48,7 +49,7 @@ class World:
         self.pauses: list[float] = []
         self.background = Background()
         outpost = JupyterHubOutpost()
-        teller = FlavorTeller(HubCalls(self.hub, lambda: outpost), lambda: outpost, self.flavors)
+        teller = FlavorTeller(HubCalls(self.hub, lambda: outpost, NotCounted()), lambda: outpost, self.flavors)
         self.updates = InProcessUpdates(teller, self.background, self.pause)
 
     async def flavors(self, hub: str) -> JsonDict:

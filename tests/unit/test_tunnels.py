@@ -16,6 +16,7 @@ from core.background import Background
 from core.config import JupyterHubOutpost
 from core.errors import HubFailed, HubUnreachable
 from core.hub_calls import HubCalls
+from core.meter import NotCounted
 from core.model import Body, Identity, Inputs, NewService, Status
 from core.tunnels import Tunnels
 from infra.crypto import Sealer
@@ -50,7 +51,7 @@ class World:
 
     def replica(self) -> Tunnels:
         """One Outpost."""
-        calls = HubCalls(self, JupyterHubOutpost)
+        calls = HubCalls(self, JupyterHubOutpost, NotCounted())
         lease = timedelta(seconds=30)
         return Tunnels(
             self.store, JupyterHubOutpost, calls, self.background, lambda: self.now, lease_time=lease, budget=24

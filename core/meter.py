@@ -1,0 +1,19 @@
+"""Where nobody counts."""
+
+from __future__ import annotations
+
+
+class NotCounted:
+    """A :class:`core.ports.Meter` that keeps nothing."""
+
+    def start_ended(self, hub: str, outcome: str, seconds: float) -> None: ...
+
+    def stop_ended(self, hub: str, outcome: str, seconds: float) -> None: ...
+
+    def polled(self, hub: str, outcome: str) -> None: ...
+
+    def refused(self, hub: str, flavor: str, limit: str) -> None: ...
+
+    def expired(self, hub: str) -> None: ...
+
+    def hub_called(self, hub: str, call: str, outcome: str) -> None: ...
