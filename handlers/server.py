@@ -55,7 +55,7 @@ def main(argv: list[str] | None = None) -> int:
             return database.run_rotate_key()
         settings = read_settings()
         reach_cluster(settings, os.environ, utc_now)
-        metrics = Metrics(version())
+        metrics = Metrics(version(), settings.hub_passwords)
         outpost = build(settings, meter=metrics)
         database.prepare(outpost.settings, outpost.database)
         serve(outpost, metrics, arguments.host, arguments.port)

@@ -2,9 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
+from typing import get_args
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, PlatformCollector, ProcessCollector
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    PlatformCollector,
+    ProcessCollector,
+    disable_created_metrics,
+)
+
+from core.ports import HubCall
 
 _REQUEST_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 _SPAWNER_SECONDS = (0.5, 1, 2.5, 5, 10, 20, 30, 60, 120, 300, 600, 1200)
@@ -13,7 +25,9 @@ _SPAWNER_SECONDS = (0.5, 1, 2.5, 5, 10, 20, 30, 60, 120, 300, 600, 1200)
 class Metrics:
     """Implements :class:`core.ports.Meter`. Every label has few values, and none of them is a user's or a client's."""
 
-    def __init__(self, version: str) -> None:
+    def __init__(self, version: str, hubs: Iterable[str] = ()) -> None:
+        """``hubs`` may call: their series begin at 0, so that the first time something happens is seen as a rise."""
+        disable_created_metrics()  # a series beside each counter that nobody asks for
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)
         PlatformCollector(registry=self.registry)
@@ -43,13 +57,29 @@ class Metrics:
             "call",
             "outcome",
         )
-        self._runs = self._counter("schedule_runs", "Passes of scheduled work: ok, failed.", "job", "outcome")
+        self._runs = self._counter("schedule_runs", "Passes of scheduled work: ok, failed.", "schedule", "outcome")
         self._last_run = Gauge(
             "outpost_schedule_last_success_timestamp_seconds",
             "When this process last did a pass of scheduled work; another one may have done a later one.",
-            ["job"],
+            ["schedule"],
             registry=self.registry,
         )
+
+        for hub in hubs:
+            self._begin(hub)
+
+    def _begin(self, hub: str) -> None:
+        for counter, outcomes in (
+            (self._starts, ("running", "failed", "cancelled")),
+            (self._stops, ("stopped", "failed")),
+            (self._polls, ("running", "ended", "unknown")),
+        ):
+            for outcome in outcomes:
+                counter.labels(hub, outcome)
+        self._expiries.labels(hub)
+        for call in get_args(HubCall):
+            for outcome in ("ok", "refused", "unreachable"):
+                self._hub_calls.labels(hub, call, outcome)
 
     def _counter(self, name: str, text: str, *labels: str) -> Counter:
         return Counter(f"outpost_{name}_total", text, labels, registry=self.registry)
@@ -83,8 +113,8 @@ class Metrics:
     def hub_called(self, hub: str, call: str, outcome: str) -> None:
         self._hub_calls.labels(hub, call, outcome).inc()
 
-    def ran(self, job: str, at: datetime | None) -> None:
+    def ran(self, schedule: str, at: datetime | None) -> None:
         """A pass of a schedule was done at that moment, or with None it failed."""
-        self._runs.labels(job, "failed" if at is None else "ok").inc()
+        self._runs.labels(schedule, "failed" if at is None else "ok").inc()
         if at is not None:
-            self._last_run.labels(job).set(at.timestamp())
+            self._last_run.labels(schedule).set(at.timestamp())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 
 from tests.contract.conftest import Configured, config
 from tests.support import postgresql
-from tests.support.outpost import NO_TLS, OutpostProcess
+from tests.support.outpost import NO_TLS, ROOT, OutpostProcess
 from tests.support.postgresql import Cluster
 from tests.support.recording_hub import RecordingHub
 from tests.support.scrape import Scrape
@@ -104,8 +105,8 @@ def test_ends_of_run_times_and_schedules_are_counted(configured: Configured) -> 
     outpost, hub = configured(runtime, JUPYTERHUB_CHECK_ENDDATES_SLEEP_TIMER="0.2")
     hub.start("a", flavor="brief")
     eventually(lambda: Scrape(outpost.url).value("outpost_expiries_total", hub="hub1") == 1)
-    eventually(lambda: Scrape(outpost.url).value("outpost_schedule_runs_total", job="expire", outcome="ok") > 2)
-    assert Scrape(outpost.url).value("outpost_schedule_last_success_timestamp_seconds", job="expire") > 1e9
+    eventually(lambda: Scrape(outpost.url).value("outpost_schedule_runs_total", schedule="expire", outcome="ok") > 2)
+    assert Scrape(outpost.url).value("outpost_schedule_last_success_timestamp_seconds", schedule="expire") > 1e9
 
 
 @pytest.mark.parametrize(("status", "outcome"), [(200, "ok"), (403, "refused"), (0, "unreachable")])
@@ -119,6 +120,42 @@ def test_calls_to_hubs_are_counted_by_outcome(
         eventually(lambda call=call: Scrape(outpost.url).value("outpost_hub_calls_total", call=call, outcome=outcome))
     told = Scrape(outpost.url)
     assert told.value("outpost_hub_calls_total") == told.value("outpost_hub_calls_total", hub="hub1", outcome=outcome)
+
+
+def test_the_first_time_something_happens_is_a_rise(configured: Configured) -> None:
+    outpost, _ = configured("")
+    scrape = Scrape(outpost.url)
+    for hub in ("hub1", "hub2"):
+        assert scrape.series("outpost_starts_total")[frozenset({("hub", hub), ("outcome", "failed")})] == 0
+        refused = frozenset({("hub", hub), ("call", "tunnel"), ("outcome", "refused")})
+        assert scrape.series("outpost_hub_calls_total")[refused] == 0
+
+
+def test_dashboard_and_alerts_speak_of_metrics_that_exist(configured: Configured) -> None:
+    outpost, hub = configured(FLAVORS)
+    hub.start("a", flavor="large")  # a refusal has a series only once it has happened
+    hub.start("b", flavor="small")
+
+    def told() -> Scrape | None:
+        scrape = Scrape(outpost.url)
+        return scrape if scrape.value("outpost_services") and scrape.value("outpost_schedule_runs_total") else None
+
+    scrape = eventually(told, FRESH)
+    assert scrape is not None
+    for name in ("dashboard.json", "alerts.yaml"):
+        text = (ROOT / "helm/outpost/files" / name).read_text()
+        used = set(re.findall(r"\b(?:outpost|process)_[a-z_]+", text)) - {"outpost"}
+        assert used
+        assert used <= scrape.names, f"{name} asks for what there is not"
+
+
+def test_the_page_describes_every_metric_and_alert(configured: Configured) -> None:
+    page = (ROOT / "docs/metrics.md").read_text()
+    outpost, _ = configured("")
+    described = {family.name for family in Scrape(outpost.url).families if family.name.startswith("outpost_")}
+    assert sorted(name for name in described if f"`{name}" not in page) == []
+    alerts = re.findall(r"alert: (\w+)", (ROOT / "helm/outpost/files/alerts.yaml").read_text())
+    assert sorted(alert for alert in alerts if f"### {alert}\n" not in page) == []
 
 
 def test_no_user_is_named_and_nothing_secret_told(configured: Configured) -> None:
@@ -188,7 +225,8 @@ def test_replicas_agree_on_services_and_their_counts_add_up(cluster: Cluster, tm
         for name in ("one", "two"):
             (tmp_path / name).mkdir()
             key = {"OUTPOST_CRYPT_KEY": replicas[0].env["OUTPOST_CRYPT_KEY"]} if replicas else {}
-            replicas.append(OutpostProcess(tmp_path / name, config("c.Spawner.start_timeout = 60"), database | key).start())
+            patient = config("c.Spawner.start_timeout = 60")
+            replicas.append(OutpostProcess(tmp_path / name, patient, database | key).start())
         for number in range(4):
             with replicas[number % 2].hub() as hub:
                 hub.start(f"s{number}")
