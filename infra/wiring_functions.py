@@ -34,13 +34,14 @@ class Environment:
         self._files = CloudFiles(os.environ, clock)
         self.settings = read_settings()
         self._cluster = reach_cluster(self.settings, os.environ, clock)
-        self._rereading = Lock()
+        self._refreshing, self._rereading = Lock(), Lock()
 
     def refresh(self) -> None:
         """Before each invocation: files that have changed, tokens that run out. Costs nothing in between."""
-        self._files.refresh()
-        if self._cluster is not None:
-            self._cluster.refresh()
+        with self._refreshing:  # several invocations may share an instance
+            self._files.refresh()
+            if self._cluster is not None:
+                self._cluster.refresh()
 
     def reread(self) -> Settings:
         """After a refused credential: the settings as the secrets are now, or the last good ones."""
@@ -69,9 +70,14 @@ def worker_queue(settings: Settings) -> Queue:
     return SqsQueue(settings.queue_url)
 
 
-def build_function(clock: Clock = utc_now) -> FunctionOutpost:
-    """Put everything together for one instance. Raises ``ConfigError``."""
-    environment = Environment(clock)
+def build_function(
+    clock: Clock = utc_now, environment: Environment | None = None, log_formatter: JsonFormatter | None = None
+) -> FunctionOutpost:
+    """Put everything together for one instance, in an environment that was fetched already or is now.
+
+    Raises ``ConfigError``.
+    """
+    environment = environment or Environment(clock)
     settings = environment.settings
     queue = worker_queue(settings)
     messages = Background()
@@ -82,7 +88,7 @@ def build_function(clock: Clock = utc_now) -> FunctionOutpost:
         background=Background(),
         messages=messages,
         reread=environment.reread,
-        log_formatter=JsonFormatter(),
+        log_formatter=log_formatter or JsonFormatter(),
         tunnel_seconds=_TUNNEL_SECONDS,
     )
     return FunctionOutpost(assemble(settings, clock, hosting), environment, updates)
