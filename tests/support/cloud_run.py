@@ -141,11 +141,20 @@ class OutpostOnCloudRun(OutpostProcess):
     log_has_format = False
 
     def __init__(
-        self, folder: Path, config: str = "", env: Mapping[str, str] | None = None, *, mode: str = "gunicorn"
+        self,
+        folder: Path,
+        config: str = "",
+        env: Mapping[str, str] | None = None,
+        *,
+        mode: str = "gunicorn",
+        port: int = 0,
     ) -> None:
+        """``port`` is the API's; a free one for 0."""
         self._stack = ExitStack()
         self.tasks = self._stack.enter_context(cloud_tasks.server())
         super().__init__(folder, config + TRUST.format(url=self.tasks.url + CERTIFICATES), env)
+        if port:
+            self.port, self.url = port, f"http://127.0.0.1:{port}"
         self._mode = mode
         self._worker_port = free_port()
         self._worker_url = f"http://127.0.0.1:{self._worker_port}"
