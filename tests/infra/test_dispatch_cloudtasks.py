@@ -86,7 +86,7 @@ async def test_a_task_calls_the_worker_with_a_token_made_out_for_it(tasks: Cloud
     assert (task.message, task.url, task.deadline) == ({"service": 7}, worker.url, WORKER_SECONDS)
     assert task.headers["Content-Type"] == "application/json"
     token = worker.authorizations[0].removeprefix("Bearer ")
-    claims = id_token.verify_token(token, Request(), worker.url, tasks.url + CERTIFICATES)  # type: ignore[no-untyped-call]
+    claims = id_token.verify_token(token, Request(), worker.url, tasks.url + CERTIFICATES)
     assert claims["email"] == CALLER
 
 

@@ -36,7 +36,7 @@ def google(environ: MutableMapping[str, str], tmp_path: Path) -> Iterator[Google
 @pytest.fixture
 def function(google: Google, clock: Clock, environ: MutableMapping[str, str]) -> FunctionOutpost:
     """A function whose configuration file is that object."""
-    environ |= {"OUTPOST_CONFIG_FILE": URL, "OUTPOST_QUEUE_URL": "http://127.0.0.1:1/1/worker"}
+    environ.update(OUTPOST_CONFIG_FILE=URL, OUTPOST_QUEUE_URL="http://127.0.0.1:1/1/worker")
     return build_function(clock)
 
 

@@ -218,8 +218,7 @@ class OnCloudTasks(Functions):
 
     def prepare(self) -> None:
         """Beside it, what Cloud Run sets."""
-        self.environ |= self._tasks.env(f"http://127.0.0.1:{self._server.server_port}/")
-        self.environ["K_SERVICE"] = "api"
+        self.environ.update(self._tasks.env(f"http://127.0.0.1:{self._server.server_port}/"), K_SERVICE="api")
 
     def _handler(self) -> type[BaseHTTPRequestHandler]:
         work: Callable[[str, str], bool] = lambda task, body: self.work(task, body)  # noqa: E731
