@@ -43,7 +43,7 @@ def http(function: FunctionOutpost) -> ASGIApp:
 
 
 class Answer(Response):
-    """What an ASGI application answers, once nothing that it started goes on."""
+    """What an ASGI application answers; the answer's end waits until nothing that it started goes on."""
 
     def __init__(self, app: ASGIApp, function: FunctionOutpost) -> None:
         super().__init__()
@@ -51,19 +51,24 @@ class Answer(Response):
         self._function = function
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Have the application answer."""
-        begun = False
+        """Have the application answer. After the last part an instance may get no processor any more."""
+        begun, last = False, None
 
-        async def noting(message: Message) -> None:
-            nonlocal begun
+        async def but_the_last(message: Message) -> None:
+            nonlocal begun, last
             begun = True
-            await send(message)
+            if message["type"] == "http.response.body" and not message.get("more_body"):
+                last = message
+            else:
+                await send(message)
 
         await in_thread(self._function.environment.refresh)
         request = {key: value for key, value in scope.items() if key in _OF_A_SERVER}
         try:
-            await drained(self._app(request, receive, noting), self._function.outpost)
+            await drained(self._app(request, receive, but_the_last), self._function.outpost)
         except Exception:
             if not begun:
                 raise
             log.exception("a request failed")  # its answer is on its way, so the framework can give no other
+        if last is not None:
+            await send(last)

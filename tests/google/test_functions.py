@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -126,6 +127,30 @@ def test_one_instance_carries_many_starts_on_at_once(running: OutpostOnCloudRun)
         stopped = list(threads.map(lambda name: hub.stop(name, asynchronous=True).status_code, names))
         assert stopped == [202] * len(names)
         eventually(lambda: hub.services() == [] and servers_in(running.folder) == [], 60, "all are gone")
+
+
+def test_what_hubs_are_to_hear_is_handed_on_before_the_answer(
+    running: OutpostOnCloudRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Afterwards an instance may get no processor any more."""
+    create = running.tasks._create
+
+    def slow(*args: Any) -> Any:
+        time.sleep(0.3)
+        return create(*args)
+
+    with running.hub() as hub:
+        hub.start("warm", asynchronous=True)
+        eventually(lambda: [s["status"] for s in hub.services()] == ["running"], 60, "the queue's client is there")
+        eventually(lambda: not running.tasks.waiting(), 60, "all is told")
+        before = len(running.tasks.tasks)
+        monkeypatch.setattr(running.tasks, "_create", slow)
+        env = {"JUPYTERHUB_FLAVORS_UPDATE_URL": "http://127.0.0.1:1/flavors", "JUPYTERHUB_FLAVORS_UPDATE_TOKEN": "t"}
+        assert hub.start("telling", env=env).status_code == 200
+        assert len(running.tasks.tasks) > before
+        monkeypatch.undo()
+        for name in ("warm", "telling"):
+            assert hub.stop(name).status_code == 200
 
 
 @pytest.mark.parametrize("name", ["api", "recover"])
