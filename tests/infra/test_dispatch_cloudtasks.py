@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import socket
 import subprocess
 import sys
 import threading
@@ -19,6 +20,7 @@ from google.auth.transport.requests import Request
 from google.oauth2 import id_token
 
 from core.errors import ConfigError
+from infra import dispatch_cloudtasks
 from infra.dispatch_cloudtasks import WORKER_SECONDS, CloudTasksQueue, Target
 from infra.dispatch_queue import QueueDispatcher
 from tests.support import cloud_tasks
@@ -202,3 +204,13 @@ print(*sorted({"grpc", "requests", "boto3", "google.cloud.tasks_v2"} & sys.modul
         [sys.executable, "-c", script], env=env, cwd=ROOT, capture_output=True, text=True, timeout=60
     )
     assert (ended.returncode, ended.stdout.strip()) == (0, ""), ended.stderr
+
+
+async def test_google_that_listens_but_says_nothing_is_given_up(
+    tasks: CloudTasks, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(dispatch_cloudtasks, "_SECONDS", 0.2)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        await queue_at(f"http://127.0.0.1:{silent.getsockname()[1]}").send([{"service": 1}])
+    assert TROUBLE in caplog.text
+    assert "timed out" in caplog.text

@@ -204,6 +204,7 @@ async def test_a_stop_while_the_queue_is_away_is_made_up_for(deployment: Deploym
 
 
 async def test_wake_ups_that_come_twice_start_one_server(deployment: Deployment, hub: httpx.AsyncClient) -> None:
+    deployment.deliver_twice()
     await start(hub)
     service_id = deployment.api.store.find(Identity("hub1", "the-name", "0")).id
     await deployment.api.dispatcher.wake([service_id, service_id, service_id])

@@ -82,7 +82,7 @@ class CloudTasks(Google):
         self.longest_call = _LONGEST_DEADLINE
         """Calls end after this many seconds even if their task allows more."""
         self.copies = 1
-        """How often each task is delivered, as happens now and then."""
+        """How often each task is delivered; more than once happens now and then."""
         self.lost_answers = 0
         """So many of the next tasks are taken, but the answer is an error."""
         self._due: list[tuple[datetime, int, Task, int]] = []

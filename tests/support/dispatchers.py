@@ -80,6 +80,10 @@ class Deployment(ABC):
         """As before."""
 
     @abstractmethod
+    def deliver_twice(self) -> None:
+        """Every message comes twice from now on, if the queue can be told so."""
+
+    @abstractmethod
     def messages(self) -> list[str]:
         """All that has left the process."""
 
@@ -110,6 +114,9 @@ class InProcess(Deployment):
     def build(self) -> Outpost:
         """For ``handlers.server``."""
         return build(read_settings(), self.clock)
+
+    def deliver_twice(self) -> None:
+        """It cannot."""
 
     def break_queue(self) -> None:
         """As in a process that has not come to serve yet."""
@@ -188,6 +195,9 @@ class OnSqs(Functions):
                 QueueUrl=self._url, ReceiptHandle=message["ReceiptHandle"], VisibilityTimeout=0
             )
 
+    def deliver_twice(self) -> None:
+        """It cannot."""
+
     def break_queue(self) -> None:
         """It is gone."""
         self._sqs.delete_queue(QueueUrl=self._url)
@@ -241,6 +251,10 @@ class OnCloudTasks(Functions):
     def mend_queue(self) -> None:
         """It has none."""
         self._tasks.refuses = None
+
+    def deliver_twice(self) -> None:
+        """At the same time."""
+        self._tasks.copies = 2
 
     def messages(self) -> list[str]:
         """Bodies, names and headers."""
