@@ -1,4 +1,4 @@
-"""The object graph of one function instance: work is handed on through a queue, secrets and files come from AWS."""
+"""The object graph of one function instance: work goes on through a queue, secrets and files come from the cloud."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ from core.background import Background
 from core.errors import ConfigError
 from core.logs import JsonFormatter
 from core.ports import Clock
+from infra.cloud_files import CloudFiles
 from infra.cluster_access import reach_cluster
-from infra.dispatch_sqs import SqsDispatcher, SqsQueue, SqsUpdates
-from infra.s3_files import S3Files
+from infra.dispatch_queue import QueueDispatcher, QueueUpdates
+from infra.dispatchers import worker_queue
 from infra.secrets import Secrets
 from infra.settings import Settings, read_settings
 from infra.wiring import Hosting, Outpost, assemble, utc_now
@@ -30,16 +31,17 @@ class Environment:
         """Fetch all of it into this process's environment. Raises ``ConfigError``."""
         os.environ.setdefault("SQL_POOL_SIZE", "0")  # an instance that is frozen must not hold connections
         self._secrets = Secrets(os.environ, clock)
-        self._files = S3Files(os.environ, clock)
+        self._files = CloudFiles(os.environ, clock)
         self.settings = read_settings()
         self._cluster = reach_cluster(self.settings, os.environ, clock)
-        self._rereading = Lock()
+        self._refreshing, self._rereading = Lock(), Lock()
 
     def refresh(self) -> None:
         """Before each invocation: files that have changed, tokens that run out. Costs nothing in between."""
-        self._files.refresh()
-        if self._cluster is not None:
-            self._cluster.refresh()
+        with self._refreshing:  # several invocations may share an instance
+            self._files.refresh()
+            if self._cluster is not None:
+                self._cluster.refresh()
 
     def reread(self) -> Settings:
         """After a refused credential: the settings as the secrets are now, or the last good ones."""
@@ -58,25 +60,28 @@ class FunctionOutpost:
 
     outpost: Outpost
     environment: Environment
-    updates: SqsUpdates
+    updates: QueueUpdates
 
 
-def build_function(clock: Clock = utc_now) -> FunctionOutpost:
-    """Put everything together for one instance. Raises ``ConfigError``."""
-    environment = Environment(clock)
+def build_function(
+    clock: Clock = utc_now, environment: Environment | None = None, log_formatter: JsonFormatter | None = None
+) -> FunctionOutpost:
+    """Put everything together for one instance, in an environment that was fetched already or is now.
+
+    Raises ``ConfigError``.
+    """
+    environment = environment or Environment(clock)
     settings = environment.settings
-    if not settings.queue_url:
-        raise ConfigError("OUTPOST_QUEUE_URL: not set, but functions hand work on through the worker's SQS queue")
-    queue = SqsQueue(settings.queue_url)
+    queue = worker_queue(settings, os.environ)
     messages = Background()
-    updates = SqsUpdates(queue, settings.sealer(), messages)
+    updates = QueueUpdates(queue, settings.sealer(), messages)
     hosting = Hosting(
-        dispatcher=SqsDispatcher(queue),
+        dispatcher=QueueDispatcher(queue),
         flavor_updates=lambda _: updates,
         background=Background(),
         messages=messages,
         reread=environment.reread,
-        log_formatter=JsonFormatter(),
+        log_formatter=log_formatter or JsonFormatter(),
         tunnel_seconds=_TUNNEL_SECONDS,
     )
     return FunctionOutpost(assemble(settings, clock, hosting), environment, updates)

@@ -98,3 +98,18 @@ def test_the_api_as_a_function_answers_without_spawners_migrations_and_clouds(tm
     assert not packages(modules) & EXPENSIVE
     assert not modules & NEEDLESS
     assert len(modules) <= MOST_FOR_HTTP
+
+
+@pytest.mark.parametrize("function", ["worker", "expire"])
+def test_a_function_of_google_cloud_beside_the_api_pays_for_no_api_spawner_or_cloud(
+    tmp_path: Path, function: str
+) -> None:
+    outpost = OutpostProcess(tmp_path)
+    queue = {"QUEUE": "projects/p/locations/l/queues/q", "URL": "https://worker.example", "SERVICE_ACCOUNT": "a@b"}
+    outpost.env |= {f"OUTPOST_TASKS_{name}": value for name, value in queue.items()} | {"FUNCTION_TARGET": function}
+    script = "import sys; from handlers import gcp; print(*sys.modules)"
+    ended = subprocess.run([sys.executable, "-c", script], cwd=ROOT, env=outpost.env, capture_output=True, text=True)
+    assert ended.returncode == 0, ended.stderr
+    modules = set(ended.stdout.split())
+    assert not packages(modules) & (EXPENSIVE | {"fastapi", "mangum", "grpc"})
+    assert not modules & {"google.cloud.tasks_v2", "google.api_core", "google.auth"}
