@@ -5,10 +5,10 @@ BIN := $(VENV)/bin
 PIP_INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test slow docker sam kube lint types contracts check clean
+.PHONY: help demo test slow docker sam kube terraform google-source lint types contracts check clean
 
 help:  ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 # Old pips, such as Debian's, cannot resolve extras under constraints.
 $(VENV)/.pip:
@@ -32,7 +32,7 @@ WORKERS ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
 IN_PARALLEL = --numprocesses $(WORKERS) --maxprocesses 8 --dist worksteal
 
 test: $(VENV)/.dev  ## everything that needs no Docker, Go or Node
-	$(BIN)/python -m pytest $(IN_PARALLEL) -m "not slow and not docker and not sam and not kube"
+	$(BIN)/python -m pytest $(IN_PARALLEL) -m "not slow and not docker and not sam and not kube and not terraform"
 
 slow: $(VENV)/.dev  ## crashes and races of real processes
 	$(BIN)/python -m pytest $(IN_PARALLEL) -m "slow and not alone and not kube"
@@ -46,6 +46,9 @@ sam: $(VENV)/.dev  ## functions as they are packaged, in Docker; .ci/sam brings 
 
 kube: $(VENV)/.dev  ## pods on a real API server; .ci/kube brings what this needs
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile -m kube
+
+terraform: $(VENV)/.dev  ## infra/google in Terraform; .ci/terraform brings what this needs
+	$(BIN)/python -m pytest -m terraform
 
 lint: $(VENV)/.dev  ## ruff: rules and format
 	$(BIN)/ruff check .
@@ -75,5 +78,8 @@ build-%Function: $(VENV)/.pip
 	find "$(ARTIFACTS_DIR)" -name __pycache__ -prune -exec rm -rf {} +
 	$(BIN)/python -m compileall -q --invalidation-mode checked-hash -s "$(ARTIFACTS_DIR)" -p /var/task "$(ARTIFACTS_DIR)"
 
+google-source:  ## the functions' source for infra/google; needs Python alone
+	$(PYTHON) -m local.google_source build/google-source.zip $(FUNCTION_PACKAGES)
+
 clean:  ## remove the environment and the demo's state
-	rm -rf $(VENV) .outpost .aws-sam .cache
+	rm -rf $(VENV) .outpost .aws-sam .cache build
