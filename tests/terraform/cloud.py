@@ -34,6 +34,7 @@ ANSWERS: dict[str, dict[str, str]] = {
         "id": f"projects/{PROJECT}/serviceAccounts/{_EMAIL}",
     },
     "google_cloud_tasks_queue": {"id": f"projects/{PROJECT}/locations/{{location}}/queues/{{name}}"},
+    "google_artifact_registry_repository": {"name": "{repository_id}"},
     "google_sql_database_instance": {"private_ip_address": "10.2.0.3"},
 }
 """What Google decides, where the description or a test reads it; ``{name}`` is another field of the same resource."""
