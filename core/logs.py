@@ -23,11 +23,16 @@ request_id: ContextVar[str] = ContextVar("request_id", default="")
 class JsonFormatter(logging.Formatter):
     """One JSON object a line, redacted, for services that collect logs; ``log_format`` does not apply."""
 
+    def __init__(self, level_key: str = "level") -> None:
+        """``level_key`` is where the collecting service looks for the level."""
+        super().__init__()
+        self._level_key = level_key
+
     def format(self, record: logging.LogRecord) -> str:
         """Time, level, logger, message, and where there are any the request, the service and the error."""
         line = {
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
-            "level": record.levelname,
+            self._level_key: record.levelname,
             "logger": record.name,
             "message": record.getMessage(),
             "request_id": request_id.get(),

@@ -9,24 +9,20 @@ import asyncio
 import os
 import sys
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import timedelta
 from functools import cache
 from typing import Any
 
 from core.logs import request_id
-from core.threads import in_thread
-from handlers import aws_events, jobs
+from handlers import aws_events, jobs, running
 from handlers.aws_events import Event
-from handlers.running import carry_on, drained
+from handlers.running import Job, carry_on, drained
 from infra import emf
 from infra.schema import migrate as migrate_schema
 from infra.schema import schema_state
-from infra.wiring import Outpost, utc_now
+from infra.wiring import utc_now
 from infra.wiring_functions import FunctionOutpost, build_function
-
-Job = Callable[[Outpost, bool], Awaitable[int]]
 
 _loop = asyncio.new_event_loop()
 asyncio.set_event_loop(_loop)  # Mangum takes the current one
@@ -55,7 +51,7 @@ def expire(event: Event, context: Any) -> dict[str, Any]:
 
 def recover(event: Event, context: Any) -> dict[str, Any]:
     """Scheduled: carry on what nobody does; now and then, find what hubs have forgotten, and what no row knows."""
-    return _scheduled(aws_events.scheduled(event), context, _recover)
+    return _scheduled(aws_events.scheduled(event), context, running.recover)
 
 
 def tunnels(event: Event, context: Any) -> dict[str, Any]:
@@ -99,30 +95,8 @@ def _scheduled(options: Event, context: Any, job: Job) -> dict[str, Any]:
         if generation := options.get("generation"):
             function.outpost.store.ssh_restarted(generation)
         found = _loop.run_until_complete(drained(job(function.outpost, dry_run), function.outpost))
-        _count(job.__name__.lstrip("_"), services=found, seconds=time.perf_counter() - began)
+        _count(job.__name__, services=found, seconds=time.perf_counter() - began)
         return {"services": found, "dry_run": dry_run}
-
-
-async def _recover(outpost: Outpost, dry_run: bool) -> int:
-    found = await jobs.recover(outpost, dry_run)
-    settings = outpost.settings
-    if jobs.cleanup_is_on(outpost) and (dry_run or await _is_due(jobs.cleanup, settings.cleanup_seconds, outpost)):
-        found += await jobs.cleanup(outpost, dry_run)
-    if _has_cluster() and (dry_run or await _is_due(jobs.orphans, settings.orphans_seconds, outpost)):
-        found += await jobs.orphans(outpost, dry_run)
-    return found
-
-
-def _has_cluster() -> bool:
-    """Else no servers can be listed, and the Spawner need not be imported to say so."""
-    return bool(os.environ.get("KUBECONFIG"))
-
-
-async def _is_due(job: Job, seconds: float, outpost: Outpost) -> bool:
-    """It has a period of its own, longer than this function's."""
-    now = outpost.clock()
-    until = now + timedelta(seconds=seconds * 0.9)
-    return await in_thread(outpost.store.take_tick, job.__name__, request_id.get(), now, until)
 
 
 def _count_request(call: str, status: int, seconds: float) -> None:

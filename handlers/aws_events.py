@@ -2,29 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import re
-from dataclasses import dataclass
 from typing import Any
 
-Event = dict[str, Any]
+from handlers.messages import QueueMessage, json_object, options_fit
 
-_LONGEST = 255
-"""So many characters of an option the database stores."""
+Event = dict[str, Any]
 
 _WORD = re.compile(r"[\w:.-]{1,40}")
 
 
 class WrongEvent(Exception):
     """An event of a kind that the function does not take; the message says which kinds it takes."""
-
-
-@dataclass(frozen=True)
-class QueueMessage:
-    """One message of the worker's queue. ``body`` is None when it is no JSON object."""
-
-    id: str
-    body: dict[str, Any] | None
 
 
 def is_format_2(event: object) -> bool:
@@ -56,7 +45,7 @@ def queue_messages(event: object) -> list[QueueMessage]:
     records = event.get("Records") if isinstance(event, dict) else None
     if not isinstance(records, list) or not all(_is_sqs(record) for record in records):
         raise WrongEvent(f"this function takes messages of its SQS queue, not {_described(event)}")
-    return [QueueMessage(record["messageId"], _json_object(record["body"])) for record in records]
+    return [QueueMessage(record["messageId"], json_object(record["body"])) for record in records]
 
 
 def _is_sqs(record: object) -> bool:
@@ -68,14 +57,6 @@ def _is_sqs(record: object) -> bool:
     )
 
 
-def _json_object(text: str) -> dict[str, Any] | None:
-    try:
-        value = json.loads(text)
-    except ValueError:
-        return None
-    return value if isinstance(value, dict) else None
-
-
 def scheduled(event: object, *options: str) -> Event:
     """The option of a scheduled or direct call: ``dry_run``, a bool, or one of those named, a text.
 
@@ -84,17 +65,10 @@ def scheduled(event: object, *options: str) -> Event:
     if isinstance(event, dict):
         if event.get("detail-type") == "Scheduled Event":
             return {}
-        if event.keys() <= {"dry_run", *options} and len(event) <= 1 and _fit(event):
+        if event.keys() <= {"dry_run", *options} and len(event) <= 1 and options_fit(event):
             return event
     direct = " or ".join(['{"dry_run": true}', *(f'{{"{option}": "..."}}' for option in options)])
     raise WrongEvent(f"this function takes scheduled events and direct calls with {direct}, not {_described(event)}")
-
-
-def _fit(options: Event) -> bool:
-    return all(
-        isinstance(value, bool) if name == "dry_run" else isinstance(value, str) and 0 < len(value) <= _LONGEST
-        for name, value in options.items()
-    )
 
 
 def _described(event: object) -> str:

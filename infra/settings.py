@@ -70,6 +70,11 @@ class Settings(StoreSettings):
     queue_url: str = Field("", validation_alias="OUTPOST_QUEUE_URL")
     """The SQS queue of the worker, where Outpost runs as functions."""
 
+    oidc_audience: str = Field("", validation_alias="OUTPOST_OIDC_AUDIENCE")
+    """What Google's ID tokens must be for, where functions on Google Cloud check them themselves."""
+    oidc_callers: str = Field("", validation_alias="OUTPOST_OIDC_CALLERS")
+    """The e-mail addresses of the accounts that may call these functions."""
+
     eks_cluster: str = Field("", validation_alias="OUTPOST_EKS_CLUSTER")
     gke_cluster: str = Field("", validation_alias="OUTPOST_GKE_CLUSTER")
     gke_endpoint_url: str = Field(
@@ -120,6 +125,14 @@ class Settings(StoreSettings):
             raise ConfigError(f"{counts}: they must have one entry for each hub, separated by ';'")
         return [ServerList(*entry) for entry in zip(*lists.values(), strict=True)]
 
+    @property
+    def oidc(self) -> tuple[list[str], list[str]]:
+        """Audiences and callers; none of both: tokens are not checked. Raises ``ConfigError`` for half of it."""
+        audiences, callers = [list(filter(None, _split(text))) for text in (self.oidc_audience, self.oidc_callers)]
+        if bool(audiences) != bool(callers):
+            raise ConfigError("OUTPOST_OIDC_AUDIENCE, OUTPOST_OIDC_CALLERS: one is set, but they need each other")
+        return audiences, callers
+
     def check_cluster(self) -> None:
         """Raises ``ConfigError`` when no cluster, or more than one, can be meant."""
         if self.gke_cluster and not _GKE_CLUSTER.fullmatch(self.gke_cluster):
@@ -137,7 +150,7 @@ def _split(text: str) -> list[str]:
 def read_settings() -> Settings:
     """The settings in this process's environment. Raises ``ConfigError`` that names the variable."""
     settings = from_environment(Settings)
-    _ = settings.server_lists
+    _ = settings.server_lists, settings.oidc
     settings.check_cluster()
     return settings
 

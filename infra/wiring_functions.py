@@ -1,4 +1,4 @@
-"""The object graph of one function instance: work is handed on through a queue, secrets and files come from AWS."""
+"""The object graph of one function instance: work goes on through a queue, secrets and files come from the cloud."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from core.errors import ConfigError
 from core.logs import JsonFormatter
 from core.ports import Clock
 from infra.cluster_access import reach_cluster
-from infra.dispatch_sqs import SqsDispatcher, SqsQueue, SqsUpdates
+from infra.dispatch_queue import Queue, QueueDispatcher, QueueUpdates
+from infra.dispatch_sqs import SqsQueue
 from infra.s3_files import S3Files
 from infra.secrets import Secrets
 from infra.settings import Settings, read_settings
@@ -33,13 +34,14 @@ class Environment:
         self._files = S3Files(os.environ, clock)
         self.settings = read_settings()
         self._cluster = reach_cluster(self.settings, os.environ, clock)
-        self._rereading = Lock()
+        self._refreshing, self._rereading = Lock(), Lock()
 
     def refresh(self) -> None:
         """Before each invocation: files that have changed, tokens that run out. Costs nothing in between."""
-        self._files.refresh()
-        if self._cluster is not None:
-            self._cluster.refresh()
+        with self._refreshing:  # several invocations may share an instance
+            self._files.refresh()
+            if self._cluster is not None:
+                self._cluster.refresh()
 
     def reread(self) -> Settings:
         """After a refused credential: the settings as the secrets are now, or the last good ones."""
@@ -58,25 +60,35 @@ class FunctionOutpost:
 
     outpost: Outpost
     environment: Environment
-    updates: SqsUpdates
+    updates: QueueUpdates
 
 
-def build_function(clock: Clock = utc_now) -> FunctionOutpost:
-    """Put everything together for one instance. Raises ``ConfigError``."""
-    environment = Environment(clock)
-    settings = environment.settings
+def worker_queue(settings: Settings) -> Queue:
+    """The queue of the settings that wakes the worker. Raises ``ConfigError``."""
     if not settings.queue_url:
         raise ConfigError("OUTPOST_QUEUE_URL: not set, but functions hand work on through the worker's SQS queue")
-    queue = SqsQueue(settings.queue_url)
+    return SqsQueue(settings.queue_url)
+
+
+def build_function(
+    clock: Clock = utc_now, environment: Environment | None = None, log_formatter: JsonFormatter | None = None
+) -> FunctionOutpost:
+    """Put everything together for one instance, in an environment that was fetched already or is now.
+
+    Raises ``ConfigError``.
+    """
+    environment = environment or Environment(clock)
+    settings = environment.settings
+    queue = worker_queue(settings)
     messages = Background()
-    updates = SqsUpdates(queue, settings.sealer(), messages)
+    updates = QueueUpdates(queue, settings.sealer(), messages)
     hosting = Hosting(
-        dispatcher=SqsDispatcher(queue),
+        dispatcher=QueueDispatcher(queue),
         flavor_updates=lambda _: updates,
         background=Background(),
         messages=messages,
         reread=environment.reread,
-        log_formatter=JsonFormatter(),
+        log_formatter=log_formatter or JsonFormatter(),
         tunnel_seconds=_TUNNEL_SECONDS,
     )
     return FunctionOutpost(assemble(settings, clock, hosting), environment, updates)

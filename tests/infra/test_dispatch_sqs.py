@@ -18,7 +18,8 @@ from core.flavor_updates import RETRY_SECONDS, FlavorUpdate
 from core.model import Identity, Status
 from handlers.api import create_app
 from infra.crypto import Sealer
-from infra.dispatch_sqs import SqsDispatcher, SqsQueue, SqsUpdates
+from infra.dispatch_queue import QueueDispatcher, QueueUpdates
+from infra.dispatch_sqs import SqsQueue
 from infra.schema import migrate
 from infra.wiring_functions import FunctionOutpost, build_function
 from tests.support.aws import Aws, calls_of, forget_clients
@@ -85,14 +86,14 @@ async def test_a_message_holds_a_rows_id_or_something_sealed_and_nothing_else(
 
 async def test_25_rows_go_with_three_calls(aws: Aws, environ: MutableMapping[str, str]) -> None:
     url, calls = aws.queue(), calls_of("sqs")
-    await SqsDispatcher(SqsQueue(url)).wake(range(100, 125))
+    await QueueDispatcher(SqsQueue(url)).wake(range(100, 125))
     assert [len(call.params["Entries"]) for call in calls] == [10, 10, 5]
     assert sorted(aws.messages(url)) == [json.dumps({"service": number}) for number in range(100, 125)]
 
 
 async def test_nothing_to_wake_calls_nobody(aws: Aws) -> None:
     calls = calls_of("sqs")
-    await SqsDispatcher(SqsQueue("http://127.0.0.1:1/queue")).wake([])
+    await QueueDispatcher(SqsQueue("http://127.0.0.1:1/queue")).wake([])
     assert calls == []
 
 
@@ -126,13 +127,13 @@ async def test_messages_that_sqs_refuses_one_by_one_are_logged(aws: Aws, caplog:
 
 
 @pytest.fixture
-def updates(aws: Aws) -> SqsUpdates:
+def updates(aws: Aws) -> QueueUpdates:
     """Updates whose messages go to a queue."""
-    return SqsUpdates(SqsQueue(aws.queue("updates")), Sealer(Fernet.generate_key().decode()), Background())
+    return QueueUpdates(SqsQueue(aws.queue("updates")), Sealer(Fernet.generate_key().decode()), Background())
 
 
 async def test_a_hub_that_does_not_answer_is_tried_again_after_longer_and_longer_pauses(
-    aws: Aws, updates: SqsUpdates, caplog: pytest.LogCaptureFixture
+    aws: Aws, updates: QueueUpdates, caplog: pytest.LogCaptureFixture
 ) -> None:
     calls = calls_of("sqs")
     for attempt in range(1, 10):
@@ -144,7 +145,7 @@ async def test_a_hub_that_does_not_answer_is_tried_again_after_longer_and_longer
     assert "the-flavor-token" not in caplog.text
 
 
-async def test_a_delayed_message_is_not_seen_before_its_time(aws: Aws, updates: SqsUpdates) -> None:
+async def test_a_delayed_message_is_not_seen_before_its_time(aws: Aws, updates: QueueUpdates) -> None:
     await updates.again(UPDATE, len(RETRY_SECONDS))
     url = aws.queue("updates")
     assert aws.messages(url) == []
@@ -156,13 +157,13 @@ async def test_a_delayed_message_is_not_seen_before_its_time(aws: Aws, updates: 
 async def test_an_update_comes_out_of_its_message_as_it_went_in(aws: Aws) -> None:
     key, background = Fernet.generate_key().decode(), Background()
     queue = SqsQueue(aws.queue())
-    SqsUpdates(queue, Sealer(key), background).changed(UPDATE)
+    QueueUpdates(queue, Sealer(key), background).changed(UPDATE)
     await background.drain(10)
     (body,) = aws.messages(aws.queue())
     message = json.loads(body)
     assert message["attempt"] == 0
-    in_the_worker = SqsUpdates(queue, Sealer(f"{Fernet.generate_key().decode()};{key}"), background)
+    in_the_worker = QueueUpdates(queue, Sealer(f"{Fernet.generate_key().decode()};{key}"), background)
     assert in_the_worker.opened(message["flavors"]) == UPDATE
-    stranger = SqsUpdates(queue, Sealer(Fernet.generate_key().decode()), background)
+    stranger = QueueUpdates(queue, Sealer(Fernet.generate_key().decode()), background)
     with pytest.raises(Unreadable):
         stranger.opened(message["flavors"])

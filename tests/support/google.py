@@ -1,27 +1,39 @@
-"""Google on this machine: tokens for a service account's key or for the machine itself, and the API of GKE."""
+"""Google on this machine: tokens for a service account's key or for the machine itself, GKE, secrets and objects."""
 
 from __future__ import annotations
 
 import base64
 import json
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
-from urllib.parse import parse_qs
+from typing import Any, TypeVar
+from urllib.parse import parse_qs, unquote, urlsplit
 
+from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.x509.oid import NameOID
 
 PROJECT = "tests"
 CLUSTER = f"projects/{PROJECT}/locations/europe-west3/clusters/hpc"
+CERTIFICATES = "/oauth2/v1/certs"
+"""The path where the certificates of identity tokens are."""
+
+_KEY_ID = "the key of the tests"
+
+
+NOT_FOUND = {"error": {"code": 404, "status": "NOT_FOUND", "message": "the message may hold what it likes"}}
 
 
 class Google:
-    """Hands numbered tokens out, each good for an hour, and tells of one cluster to who has the newest."""
+    """Hands numbered tokens out, each good for an hour; who has one is told of a cluster, secrets and objects."""
 
     def __init__(self, url: str) -> None:
         self.url = url
@@ -31,6 +43,10 @@ class Google:
             "masterAuth": {"clusterCaCertificate": "Q0E="},
             "status": "RUNNING",
         }
+        self.secrets: dict[str, bytes] = {}
+        """Values by the names of their versions: ``projects/P/secrets/S/versions/1``."""
+        self.objects: dict[tuple[str, str], bytes] = {}
+        """Contents by bucket and name."""
         self.refuses: tuple[int, dict[str, Any]] | None = None
         self.seen: list[str] = []
         self._key = rsa.generate_private_key(65537, 2048)
@@ -63,13 +79,66 @@ class Google:
         if path == "/" or path.startswith("/computeMetadata/v1/"):
             assert headers["Metadata-Flavor"] == "Google"
             return 200, self._metadata(path.removeprefix("/computeMetadata/v1/").partition("?")[0])
+        if path == CERTIFICATES:
+            return 200, {_KEY_ID: self._certificate()}
         if self.refuses:
             return self.refuses
-        if headers["Authorization"] != f"Bearer google token {self.tokens}":
+        if not self.knows(headers):
             return 401, {"error": {"status": "UNAUTHENTICATED"}}
-        if path != f"/v1/{CLUSTER}":
-            return 404, {"error": {"status": "NOT_FOUND", "message": "Not found"}}
-        return 200, self.cluster
+        if path == f"/v1/{CLUSTER}":
+            return 200, self.cluster
+        if path.startswith("/v1/projects/") and path.endswith(":access"):
+            return self._secret(unquote(path.removeprefix("/v1/").removesuffix(":access")))
+        if path.startswith("/storage/v1/b/"):
+            return self._object(path)
+        return 404, NOT_FOUND
+
+    def knows(self, headers: Any) -> bool:
+        """Does this request bring one of the tokens, or one that the key's owner has signed by itself?"""
+        given = str(headers["Authorization"] or "").removeprefix("Bearer ")
+        if given.count(".") == 2:
+            return bool(self._verified(given)["exp"] > time.time())
+        number = given.removeprefix("google token ")
+        return number.isdecimal() and int(number) <= self.tokens
+
+    def _secret(self, version: str) -> tuple[int, Any]:
+        if version.endswith("/versions/latest"):
+            secret = version.removesuffix("latest")
+            version = max((name for name in self.secrets if name.startswith(secret)), default=version)
+        if version not in self.secrets:
+            return 404, NOT_FOUND
+        return 200, {"name": version, "payload": {"data": base64.b64encode(self.secrets[version]).decode()}}
+
+    def _object(self, path: str) -> tuple[int, Any]:
+        url = urlsplit(path)
+        bucket, _, name = url.path.removeprefix("/storage/v1/b/").partition("/o/")
+        content = self.objects.get((unquote(bucket), unquote(name)))
+        if content is None or "/" in name:
+            return 404, "No such object: files/the body may hold what it likes"
+        return 200, content.decode()
+
+    def identity_token(self, audience: str, email: str, **claims: Any) -> str:
+        """A token as Google gives service accounts, to say who calls; other ``claims`` take the place of its own."""
+        now = int(time.time())
+        says = {
+            "iss": "https://accounts.google.com",
+            "aud": audience,
+            "email": email,
+            "email_verified": True,
+            "sub": "1",
+            "iat": now,
+            "exp": now + 3600,
+        }
+        parts = ({"alg": "RS256", "typ": "JWT", "kid": _KEY_ID}, says | claims)
+        signed = ".".join(_encoded(json.dumps(part).encode()) for part in parts)
+        return f"{signed}.{_encoded(self._key.sign(signed.encode(), padding.PKCS1v15(), SHA256()))}"
+
+    def _certificate(self) -> str:
+        name, now = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "tests")]), datetime.now(UTC)
+        builder = x509.CertificateBuilder(name, name, self._key.public_key(), x509.random_serial_number())
+        until = now + timedelta(days=1)
+        made = builder.not_valid_before(now - timedelta(days=1)).not_valid_after(until).sign(self._key, SHA256())
+        return made.public_bytes(serialization.Encoding.PEM).decode()
 
     def _token(self) -> dict[str, Any]:
         self.tokens += 1
@@ -89,14 +158,21 @@ class Google:
         return claims
 
 
+def _encoded(data: bytes) -> str:
+    return base64.urlsafe_b64encode(data).decode().rstrip("=")
+
+
 def _decoded(text: str) -> bytes:
     return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
 
 
+G = TypeVar("G", bound=Google)
+
+
 @contextmanager
-def server() -> Iterator[Google]:
-    """A server for as long as the block runs."""
-    google: Google
+def serving(kind: Callable[[str], G]) -> Iterator[G]:
+    """A server of that kind for as long as the block runs."""
+    google: G
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -104,7 +180,11 @@ def server() -> Iterator[Google]:
             status, answer = google.answer(self.path, self.headers, body)
             is_text = isinstance(answer, str)
             content = answer.encode() if is_text else json.dumps(answer).encode()
+            etag = f'"{sha256(content).hexdigest()}"'
+            if status == 200 and self.headers["If-None-Match"] == etag:
+                status, content = 304, b""
             self.send_response(status)
+            self.send_header("ETag", etag)
             self.send_header("Metadata-Flavor", "Google")
             self.send_header("Content-Type", "text/plain" if is_text else "application/json")
             self.send_header("Content-Length", str(len(content)))
@@ -117,9 +197,14 @@ def server() -> Iterator[Google]:
             """Nothing."""
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as listening:
-        google = Google(f"http://127.0.0.1:{listening.server_port}")
+        google = kind(f"http://127.0.0.1:{listening.server_port}")
         threading.Thread(target=listening.serve_forever, args=(0.05,), daemon=True).start()
         try:
             yield google
         finally:
             listening.shutdown()
+
+
+def server() -> AbstractContextManager[Google]:
+    """A server for as long as the block runs."""
+    return serving(Google)

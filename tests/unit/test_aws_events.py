@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from handlers.aws_events import QueueMessage, WrongEvent, check_http, queue_messages, scheduled
+from handlers.aws_events import WrongEvent, check_http, queue_messages, scheduled
+from handlers.messages import QueueMessage
 from tests.support.aws_events import FORMATS, Sent
 
 SECRET = "a secret of somebody"
