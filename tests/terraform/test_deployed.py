@@ -26,10 +26,10 @@ FROM_SECRETS = {"OUTPOST_SECRETS"}
 
 
 def entry_points() -> set[str]:
-    """The functions that handlers/gcp.py offers to functions-framework."""
+    """What handlers/gcp.py offers to functions-framework."""
     tree = ast.parse(HANDLERS.read_text())
     defined = (node for node in tree.body if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef))
-    return {node.name for node in defined if "functions_framework" in "".join(map(ast.unparse, node.decorator_list))}
+    return {node.name for node in defined if "aio.http" in map(ast.unparse, node.decorator_list)}
 
 
 def test_every_function_of_the_handlers_is_deployed(deployed: Deployed) -> None:
