@@ -22,8 +22,8 @@ data "google_project" "this" {
 
 resource "google_project_service" "needed" {
   for_each = toset([
-    "artifactregistry", "cloudbuild", "cloudfunctions", "cloudscheduler", "cloudtasks", "compute", "iam", "run",
-    "secretmanager", "servicenetworking", "sqladmin", "storage",
+    "artifactregistry", "cloudbuild", "cloudfunctions", "cloudscheduler", "cloudtasks", "compute", "iam", "monitoring",
+    "run", "secretmanager", "servicenetworking", "sqladmin", "storage",
   ])
   service = "${each.key}.googleapis.com"
   # Others in the project may use it too.

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.terraform.cloud import DESCRIPTION, Terraform
+from tests.terraform.cloud import DESCRIPTION, ROOT, Terraform
 
 
 def test_terraform_finds_the_description_formatted_and_valid(terraform: Callable[..., Terraform]) -> None:
@@ -81,6 +81,33 @@ def test_a_wrong_variable_is_refused_by_name(
     done = terraform().run("plan", "-input=false", "-no-color", "-lock=false", variables=said)
     assert done.returncode == 1
     assert f"{variable}: must" in done.stderr
+
+
+def declared(kind: str) -> set[str]:
+    """The names of all variables or outputs."""
+    return set(re.findall(rf'^{kind} "(\w+)"', "".join(map(_read, FILES)), re.M))
+
+
+FILES = sorted(path.name for path in DESCRIPTION.glob("*.tf"))
+
+
+def test_every_variable_is_used() -> None:
+    used = re.findall(r"\bvar\.(\w+)", "".join(_read(name) for name in FILES if name != "variables.tf"))
+    assert declared("variable") == set(used)
+
+
+def test_the_docs_name_variables_and_outputs_that_there_are() -> None:
+    text = (ROOT / "docs/google-cloud.md").read_text()
+    table = text.partition("| variable | |")[2].partition("\n\n")[0]
+    named = {
+        name for row in table.splitlines() for name in re.findall(r"`(\w+)`", row.split("|")[1:2][0] if row else "")
+    }
+    assert named <= declared("variable")
+    assert len(named) > 8
+    assert set(re.findall(r"^    (\w+) += ", text, re.M)) <= declared("variable")
+    outputs = re.findall(r"terraform output -raw (\w+)", text) + re.findall(r"output\s+`(\w+)`", text)
+    assert outputs
+    assert set(outputs) <= declared("output")
 
 
 def _read(name: str) -> str:

@@ -160,6 +160,15 @@ def test_the_database_has_no_public_address_and_only_takes_encrypted_connections
     assert database["deletion_protection"] is True
 
 
+def test_the_longest_name_leaves_room_for_what_is_appended(
+    terraform: Callable[..., Terraform], variables: dict[str, Any]
+) -> None:
+    made = Deployed(terraform().apply(variables | {"name": "outpost-of-the-hub-1", "project": "a" * 30}))
+    accounts = made.all("google_service_account")
+    assert max(len(account["account_id"]) for account in accounts.values()) == 30
+    assert max(len(bucket["name"]) for bucket in made.all("google_storage_bucket").values()) < 64
+
+
 def test_what_was_made_is_left_alone_by_the_next_apply(
     terraform: Callable[..., Terraform], variables: dict[str, Any]
 ) -> None:

@@ -51,7 +51,7 @@ def served(source: Path, function: str, environment: dict[str, str], home: Path)
         "SQL_DATABASE_URL": str(home / "outpost.sqlite"),
     }
     program = str(source / "environment/bin/functions-framework")
-    command = [source / "environment/bin/python", program, "--host", "127.0.0.1"]
+    command = [str(source / "environment/bin/python"), program, "--host", "127.0.0.1"]
     with (
         subprocess.Popen(command, cwd=source, env=given, stdout=sys.stderr) as process,
         httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30) as client,
