@@ -11,10 +11,10 @@ from core.background import Background
 from core.errors import ConfigError
 from core.logs import JsonFormatter
 from core.ports import Clock
+from infra.cloud_files import CloudFiles
 from infra.cluster_access import reach_cluster
 from infra.dispatch_queue import Queue, QueueDispatcher, QueueUpdates
 from infra.dispatch_sqs import SqsQueue
-from infra.s3_files import S3Files
 from infra.secrets import Secrets
 from infra.settings import Settings, read_settings
 from infra.wiring import Hosting, Outpost, assemble, utc_now
@@ -31,7 +31,7 @@ class Environment:
         """Fetch all of it into this process's environment. Raises ``ConfigError``."""
         os.environ.setdefault("SQL_POOL_SIZE", "0")  # an instance that is frozen must not hold connections
         self._secrets = Secrets(os.environ, clock)
-        self._files = S3Files(os.environ, clock)
+        self._files = CloudFiles(os.environ, clock)
         self.settings = read_settings()
         self._cluster = reach_cluster(self.settings, os.environ, clock)
         self._refreshing, self._rereading = Lock(), Lock()

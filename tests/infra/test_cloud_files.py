@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from core.errors import ConfigError
-from infra.s3_files import S3Files
+from infra.cloud_files import CloudFiles
 from infra.wiring_functions import FunctionOutpost, build_function
 from tests.support.aws import Aws, calls_of
 from tests.support.clock import Clock
@@ -114,7 +114,7 @@ def test_a_file_that_cannot_be_had_is_named_at_the_start(
 ) -> None:
     aws.put("files", "outpost_config.py", "")
     with pytest.raises(ConfigError) as caught:
-        S3Files({variable: url}, clock)
+        CloudFiles({variable: url}, clock)
     assert str(caught.value).startswith(f"{variable}: {said}")
     assert "\n" not in str(caught.value)
 
@@ -122,6 +122,6 @@ def test_a_file_that_cannot_be_had_is_named_at_the_start(
 def test_files_on_this_machine_stay_where_they_are(aws: Aws, clock: Clock) -> None:
     environ = {"OUTPOST_CONFIG_FILE": "/here/outpost_config.py"}
     calls = calls_of("s3")
-    S3Files(environ, clock).refresh()
+    CloudFiles(environ, clock).refresh()
     assert environ == {"OUTPOST_CONFIG_FILE": "/here/outpost_config.py"}
     assert calls == []
