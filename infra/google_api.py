@@ -1,4 +1,4 @@
-"""Google's APIs as this process's account may use them: plain GETs, and trouble in one line. It is the extra ``gcp``."""
+"""Google's APIs as this process's account may use them: plain GETs, and trouble in one line (the extra ``gcp``)."""
 
 from __future__ import annotations
 
@@ -76,5 +76,12 @@ def explained(variable: str, what: str) -> Iterator[None]:
     try:
         yield
     except (GoogleAuthError, RequestException, OSError) as error:
-        told = " ".join(str(error.args[0] if error.args else "").split())[:_LONGEST]
-        raise ConfigError(f"{variable}: {what}: {told or type(error).__name__}") from None
+        raise ConfigError(f"{variable}: {what}: {told(error)}") from None
+
+
+def told(trouble: object) -> str:
+    """An error, or its message, in one line of bounded length."""
+    text = trouble
+    if isinstance(trouble, BaseException):
+        text = (trouble.args[0] if trouble.args else None) or type(trouble).__name__
+    return " ".join(str(text).split())[:_LONGEST]

@@ -14,6 +14,10 @@ from core.errors import ConfigError
 from infra.crypto import Sealer
 from infra.database_settings import DatabaseSettings
 
+_TASKS_QUEUE = re.compile(r"projects/[^/]+/locations/[^/]+/queues/[^/]+")
+_WORKER_URL = re.compile(r"https://[^/\s]+\S*|http://(localhost|127\.0\.0\.1)(:\d+)?(/\S*)?")
+_QUEUE_URL = re.compile(r"https?://[^/\s]+/\S+")
+_EMAIL = re.compile(r"[^@\s]+@[^@\s]+")
 _GKE_CLUSTER = re.compile(r"projects/[^/]+/locations/[^/]+/clusters/[^/]+")
 
 S = TypeVar("S", bound=DatabaseSettings)
@@ -67,8 +71,18 @@ class Settings(StoreSettings):
     """Take away servers of this Outpost that have no row; else they are only reported."""
     orphans_seconds: float = Field(1800, validation_alias="OUTPOST_ORPHANS_SLEEP_TIMER", gt=0)
 
+    dispatcher: Literal["", "in-process", "sqs", "cloudtasks"] = Field("", validation_alias="OUTPOST_DISPATCHER")
+    """Who carries on what no request waits for; empty: what fits where Outpost runs."""
     queue_url: str = Field("", validation_alias="OUTPOST_QUEUE_URL")
-    """The SQS queue of the worker, where Outpost runs as functions."""
+    """The SQS queue of the worker, where Outpost runs as functions on AWS."""
+    tasks_queue: str = Field("", validation_alias="OUTPOST_TASKS_QUEUE")
+    """The Cloud Tasks queue of the worker, where Outpost runs as functions on Google Cloud."""
+    tasks_url: str = Field("", validation_alias="OUTPOST_TASKS_URL")
+    """The worker's URL, and the audience of the tokens it is called with."""
+    tasks_service_account: str = Field("", validation_alias="OUTPOST_TASKS_SERVICE_ACCOUNT")
+    tasks_endpoint_url: str = Field(
+        "https://cloudtasks.googleapis.com", validation_alias="OUTPOST_TASKS_ENDPOINT_URL", pattern="^https?://[^/]+/*$"
+    )
 
     oidc_audience: str = Field("", validation_alias="OUTPOST_OIDC_AUDIENCE")
     """What Google's ID tokens must be for, where functions on Google Cloud check them themselves."""
@@ -133,6 +147,18 @@ class Settings(StoreSettings):
             raise ConfigError("OUTPOST_OIDC_AUDIENCE, OUTPOST_OIDC_CALLERS: one is set, but they need each other")
         return audiences, callers
 
+    def check_queue(self) -> None:
+        """Raises ``ConfigError`` when what names the worker's queue has a wrong form."""
+        forms = (
+            ("OUTPOST_QUEUE_URL", self.queue_url, _QUEUE_URL, "be the URL of an SQS queue"),
+            ("OUTPOST_TASKS_QUEUE", self.tasks_queue, _TASKS_QUEUE, "be projects/P/locations/L/queues/Q"),
+            ("OUTPOST_TASKS_URL", self.tasks_url, _WORKER_URL, "be the worker's URL, with https"),
+            ("OUTPOST_TASKS_SERVICE_ACCOUNT", self.tasks_service_account, _EMAIL, "be a service account's e-mail"),
+        )
+        for name, value, form, right in forms:
+            if value and not form.fullmatch(value):
+                raise ConfigError(f"{name}: must {right}")
+
     def check_cluster(self) -> None:
         """Raises ``ConfigError`` when no cluster, or more than one, can be meant."""
         if self.gke_cluster and not _GKE_CLUSTER.fullmatch(self.gke_cluster):
@@ -151,6 +177,7 @@ def read_settings() -> Settings:
     """The settings in this process's environment. Raises ``ConfigError`` that names the variable."""
     settings = from_environment(Settings)
     _ = settings.server_lists, settings.oidc
+    settings.check_queue()
     settings.check_cluster()
     return settings
 

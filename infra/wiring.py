@@ -29,6 +29,7 @@ from infra.credentials import password_for
 from infra.database import Database
 from infra.database_settings import DatabaseSettings
 from infra.dispatch_inprocess import InProcessDispatcher
+from infra.dispatchers import check_process
 from infra.hub_client import TornadoHubClient
 from infra.settings import Settings
 from infra.store import SqlStore
@@ -94,6 +95,7 @@ def build(settings: Settings, clock: Clock = utc_now) -> Outpost:
 
     Raises ``ConfigError`` for every mistake that can be found without a request.
     """
+    check_process(settings)
     background, messages = Background(), Background()
     dispatcher = InProcessDispatcher(background)
     hosting = Hosting(

@@ -13,8 +13,8 @@ from core.logs import JsonFormatter
 from core.ports import Clock
 from infra.cloud_files import CloudFiles
 from infra.cluster_access import reach_cluster
-from infra.dispatch_queue import Queue, QueueDispatcher, QueueUpdates
-from infra.dispatch_sqs import SqsQueue
+from infra.dispatch_queue import QueueDispatcher, QueueUpdates
+from infra.dispatchers import worker_queue
 from infra.secrets import Secrets
 from infra.settings import Settings, read_settings
 from infra.wiring import Hosting, Outpost, assemble, utc_now
@@ -63,13 +63,6 @@ class FunctionOutpost:
     updates: QueueUpdates
 
 
-def worker_queue(settings: Settings) -> Queue:
-    """The queue of the settings that wakes the worker. Raises ``ConfigError``."""
-    if not settings.queue_url:
-        raise ConfigError("OUTPOST_QUEUE_URL: not set, but functions hand work on through the worker's SQS queue")
-    return SqsQueue(settings.queue_url)
-
-
 def build_function(
     clock: Clock = utc_now, environment: Environment | None = None, log_formatter: JsonFormatter | None = None
 ) -> FunctionOutpost:
@@ -79,7 +72,7 @@ def build_function(
     """
     environment = environment or Environment(clock)
     settings = environment.settings
-    queue = worker_queue(settings)
+    queue = worker_queue(settings, os.environ)
     messages = Background()
     updates = QueueUpdates(queue, settings.sealer(), messages)
     hosting = Hosting(
