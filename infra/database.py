@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
@@ -19,6 +20,7 @@ from infra.credentials import Password
 from infra.database_settings import Tls
 
 _BUSY_SECONDS = 30
+_LOOK_AGAIN_SECONDS = 0.02
 _POOL_SECONDS = 10
 _CONNECT_SECONDS = 10
 
@@ -126,8 +128,24 @@ def _sqlstate(error: BaseException | None) -> str:
 
 def _on_sqlite_connect(connection: Any, _record: Any) -> None:
     connection.isolation_level = None  # the driver must not begin transactions of its own
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+    _into_wal(connection)
+    for pragma in ("synchronous=FULL", "foreign_keys=ON"):
         connection.execute(f"PRAGMA {pragma}")
+
+
+def _into_wal(connection: Any) -> None:
+    """SQLite does not wait for others when a file changes its journal's mode, which it does once in its life."""
+    from sqlite3 import SQLITE_BUSY, OperationalError  # whoever has PostgreSQL need not pay for it
+
+    deadline = time.monotonic() + _BUSY_SECONDS
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+            return
+        except OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != SQLITE_BUSY or time.monotonic() > deadline:
+                raise
+            time.sleep(_LOOK_AGAIN_SECONDS)
 
 
 def _on_sqlite_begin(connection: Connection) -> None:
