@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from core.threads import STORE_THREADS
+from infra.dispatch_cloudtasks import WORKER_SECONDS
 from infra.settings import Settings, read_settings
 from local import google_source
 from tests.terraform.cloud import NUMBER, PROJECT, REGION, ROOT, Terraform
@@ -115,6 +116,10 @@ def test_the_queue_sends_no_more_than_the_workers_take(deployed: Deployed) -> No
     (limits,) = deployed.one("google_cloud_tasks_queue")["rate_limits"]
     taken = worker["max_instance_count"] * worker["max_instance_request_concurrency"]
     assert limits["max_concurrent_dispatches"] == taken
+
+
+def test_a_task_waits_as_long_as_the_worker_may_take(deployed: Deployed) -> None:
+    assert deployed.functions()["worker"]["timeout_seconds"] == WORKER_SECONDS
 
 
 def test_all_instances_together_open_fewer_connections_than_the_database_takes(deployed: Deployed) -> None:
