@@ -248,9 +248,13 @@ def test_a_pool_notices_that_the_server_was_restarted(env: MutableMapping[str, s
             assert connection.scalar(text("SELECT 1")) == 1
 
 
-@pytest.fixture
-def rotating(aws: Aws, env: MutableMapping[str, str], clock: Clock) -> Iterator[Database]:
+@pytest.fixture(params=["TCP", "socket"])
+def rotating(
+    request: pytest.FixtureRequest, aws: Aws, env: MutableMapping[str, str], server: SecureCluster, clock: Clock
+) -> Iterator[Database]:
     """A function's database, whose password stands in Secrets Manager."""
+    if request.param == "socket":
+        env["SQL_HOST"] = str(server.sockets)
     aws.secret("db", SQL_PASSWORD=PASSWORD)
     env["OUTPOST_SECRETS"] = "db"
     environment = Environment(clock)
