@@ -24,6 +24,18 @@ _SECONDS = 5
 _SKEW_SECONDS = 10
 _OK = 200
 _ISSUERS = ("accounts.google.com", "https://accounts.google.com")
+_NO_ID_GIVEN = "the token is no ID token"
+_NOT_GOOGLES = "the token is not signed with a key of Google's"
+_REASONS = {
+    "Token expired": "the token has expired",
+    "Token used too early": "the token is not valid yet; are the clocks right?",
+    "Token has wrong audience": "the token is for another audience than OUTPOST_OIDC_AUDIENCE names",
+    "Could not verify token signature": _NOT_GOOGLES,
+    "Unsupported signature algorithm": _NOT_GOOGLES,
+    "Certificate key type": _NOT_GOOGLES,
+}
+"""How google-auth's messages begin, and what is said instead: they can quote the token."""
+
 _TAKEN_AWAY = "SIGNATURE_REMOVED_BY_GOOGLE"
 
 
@@ -90,12 +102,12 @@ class CallerCheck:
             key = jwt.decode_header(token).get("kid")
             certificates = self._certificates_with(key)
             if key not in certificates:
-                raise Unidentified("the token is not signed with a key of Google's")
+                raise Unidentified(_NOT_GOOGLES)
             claims = jwt.decode(token, certificates, audience=self._audiences, clock_skew_in_seconds=_SKEW_SECONDS)
         except exceptions.GoogleAuthError as error:
             raise Unidentified(_reason(error)) from None
         except (ValueError, TypeError):  # parts that are no base64, claims of a wrong type
-            raise Unidentified("the token is no ID token") from None
+            raise Unidentified(_NO_ID_GIVEN) from None
         return claims if isinstance(claims, Mapping) else {}
 
     def _certificates_with(self, key: object) -> Mapping[str, str]:
@@ -128,15 +140,6 @@ class CallerCheck:
 
 
 def _reason(error: Exception) -> str:
-    """google-auth's messages can quote the token."""
+    """In words of our own."""
     told = str(error.args[0]) if error.args else ""
-    for beginning, reason in (
-        ("Token expired", "the token has expired"),
-        ("Token used too early", "the token is not valid yet; are the clocks right?"),
-        ("Token has wrong audience", "the token is for another audience than OUTPOST_OIDC_AUDIENCE names"),
-        ("Could not verify token signature", "the token is not signed with a key of Google's"),
-        ("Unsupported signature algorithm", "the token is not signed with a key of Google's"),
-    ):
-        if told.startswith(beginning):
-            return reason
-    return "the token is no ID token"
+    return next((reason for beginning, reason in _REASONS.items() if told.startswith(beginning)), _NO_ID_GIVEN)

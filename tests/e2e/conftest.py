@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.stack import Cold, Emulated, Stack
+from tests.e2e.stack import Cold, Emulated, OnCloudRun, Stack
 
 _HERE = Path(__file__).parent
 
@@ -37,6 +37,7 @@ def pytest_runtest_makereport(
         pytest.param(Stack, id="process"),
         pytest.param(Emulated, id="functions", marks=pytest.mark.slow),
         pytest.param(Cold, id="cold functions", marks=pytest.mark.slow),
+        pytest.param(OnCloudRun, id="Cloud Run functions", marks=pytest.mark.slow),
     ],
 )
 def stack(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:

@@ -3,21 +3,30 @@
 from __future__ import annotations
 
 import secrets
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 from local.configs import HUB_NAME
 from local.emulator.options import Options
 from local.emulator.tick import tick
-from local.processes import HOST, Process, end_marked
+from local.processes import HOST, Process, clean_environment, end_marked
 from local.stack import Ports, answers, hub_process, outpost_process, python_process
 from local.state import State
 from tests.e2e.hub import Hub, Server
+from tests.support.cloud_run import OutpostOnCloudRun
 from tests.support.outpost import HubCalls
 from tests.support.waiting import eventually
 
 OTHER_HUB = "other"
 """A second hub that Outpost knows; it exists in the tests' calls only."""
+
+LOGS_ITS_REQUESTS = """
+import logging
+logging.getLogger("uvicorn.access").handlers[:] = [logging.StreamHandler()]
+logging.getLogger("uvicorn.access").setLevel("INFO")
+"""
+"""As a part of a configuration file: what Cloud Run's own log would say."""
 
 _UP_SECONDS = 40
 _HERE = Path(__file__).parent
@@ -41,9 +50,9 @@ class Stack:
         self.api = Hub(self.ports.public_url, token)
         self._users = 0
 
-    def _outpost(self, logins: dict[str, str]) -> Process:
+    def _settings(self, logins: dict[str, str]) -> dict[str, str]:
         secrets = self.state.secrets
-        settings = {
+        return {
             **logins,
             "JUPYTERHUB_CHECK_ENDDATES_SLEEP_TIMER": "1",
             "OUTPOST_CONFIG_FILE": str(OUTPOST_CONFIG),
@@ -54,8 +63,10 @@ class Stack:
             "DEMO_HOMES": str(self.state.homes),
             "DEMO_FLAVORS_TOKEN": secrets.flavors_token,
         }
+
+    def _outpost(self, logins: dict[str, str]) -> Process:
         command = ["-m", "handlers.server", "--host", HOST, "--port", str(self.ports.outpost)]
-        return python_process(self.state, "outpost", command, settings)
+        return python_process(self.state, "outpost", command, self._settings(logins))
 
     def tick(self) -> None:
         """Have the scheduled work done now, where that would take a minute; one process does it every second."""
@@ -136,6 +147,54 @@ class Cold(Emulated):
     """With a new process for every event."""
 
     options = ("--cold",)
+
+
+class OnCloudRun(Stack):
+    """The same, but for the Outpost: the functions of Google Cloud on gunicorn, with Cloud Tasks and schedules."""
+
+    def _outpost(self, logins: dict[str, str]) -> Process:
+        self._functions = FunctionProcesses(self.state, self.ports.outpost, self._settings(logins))
+        return self._functions
+
+    def tick(self) -> None:
+        """What a minute would bring."""
+        for name in ("expire", "recover"):
+            assert self._functions.outpost.invoke(name).is_success
+
+    def close(self) -> None:
+        """End all that was started here, the servers included."""
+        super().close()
+        self._functions.outpost.close()
+
+
+class FunctionProcesses(Process):
+    """The functions of one Outpost, as if they were one process."""
+
+    def __init__(self, state: State, port: int, settings: dict[str, str]) -> None:
+        env = clean_environment(state.mark, commands=Path(sys.executable).parent) | settings
+        config = LOGS_ITS_REQUESTS + f"load_subconfig({settings['OUTPOST_CONFIG_FILE']!r})\n"
+        del env["OUTPOST_CONFIG_FILE"]
+        self.outpost = OutpostOnCloudRun(state.folder, config, env, port=port)
+        super().__init__("outpost", [], env, state.folder, self.outpost.log)
+        self._is_migrated = False
+
+    def start(self) -> None:
+        """Start them, at first with a new database."""
+        if not self._is_migrated:
+            self.outpost.deploy()
+            assert self.outpost.invoke("migrate").is_success, self.log_tail()
+            self._is_migrated = True
+            self.outpost.kill()
+        self.outpost.launch()
+
+    @property
+    def running(self) -> bool:
+        """Were they started, and have not ended?"""
+        return not self.outpost.has_ended()
+
+    def kill(self) -> None:
+        """SIGKILL. They have ended afterwards."""
+        self.outpost.kill()
 
 
 def written_by(process: Process) -> Callable[[], str]:

@@ -1,0 +1,1 @@
+"""Outpost as Cloud Run functions, on functions-framework."""

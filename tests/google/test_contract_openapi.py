@@ -1,0 +1,10 @@
+"""The API's own description, as Cloud Run functions: the contract suite's own tests."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.contract.test_openapi import *
+from tests.google.conftest import ON_GUNICORN
+
+pytestmark = [pytest.mark.slow, pytest.mark.postgresql, ON_GUNICORN]

@@ -1,0 +1,9 @@
+"""Start, list, poll and stop, as Cloud Run functions: the contract suite's own tests."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.contract.test_services import *
+
+pytestmark = [pytest.mark.slow, pytest.mark.postgresql]

@@ -1,0 +1,213 @@
+"""What is Cloud Run's own: who may call, what callers hear, and what an instance is between requests."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.contract.conftest import config
+from tests.google.conftest import DeployFunctions
+from tests.support.cloud_run import AUDIENCE, MODES, FunctionServer, OutpostOnCloudRun
+from tests.support.cloud_tasks import CALLER
+from tests.support.outpost import NO_TLS, ROOT, servers_in
+from tests.support.postgresql import free_port
+from tests.support.waiting import eventually
+
+pytestmark = [pytest.mark.slow, pytest.mark.postgresql]
+
+CALLED_BY_GOOGLE = ("worker", "expire", "recover", "tunnels", "migrate")
+
+
+@pytest.fixture(scope="module")
+def running(functions: DeployFunctions, tmp_path_factory: pytest.TempPathFactory) -> Iterator[OutpostOnCloudRun]:
+    """An Outpost on gunicorn whose time never comes by itself."""
+    outpost = functions(tmp_path_factory.mktemp("functions"), config())
+    try:
+        outpost.start(JUPYTERHUB_CHECK_ENDDATES_SLEEP_TIMER="3600", OUTPOST_LEASE_SECONDS="3600")
+        yield outpost
+    finally:
+        outpost.close()
+
+
+@pytest.mark.parametrize("name", CALLED_BY_GOOGLE)
+def test_only_the_callers_of_the_settings_are_heard(running: OutpostOnCloudRun, name: str) -> None:
+    assert running.invoke(name, b'{"dry_run": true}').status_code == (500 if name == "worker" else 200)
+    url = running.functions[name].url
+    for headers in ({}, {"Authorization": "Basic aHViMTpmaXJzdCBwYXNzd29yZA=="}):
+        answer = httpx.post(url, headers=headers, content=b'{"dry_run": true}', verify=NO_TLS)
+        assert answer.status_code == 401
+        assert answer.headers["www-authenticate"] == "Bearer"
+        assert "Google ID token" in answer.json()["detail"]
+    elsewhere = running.invoke(name, aud="https://elsewhere.example")
+    assert (elsewhere.status_code, "audience" in elsewhere.json()["detail"]) == (401, True)
+    expired = running.invoke(name, exp=1)
+    assert (expired.status_code, expired.json()["detail"]) == (401, "the token has expired")
+    forged = running.tasks.identity_token(AUDIENCE, CALLER)[:-8] + "AAAAAAAA"
+    answer = httpx.post(url, headers={"Authorization": f"Bearer {forged}"}, verify=NO_TLS)
+    assert answer.status_code == 401
+    stranger = running.tasks.identity_token(AUDIENCE, "stranger@tests")
+    answer = httpx.post(url, headers={"Authorization": f"Bearer {stranger}"}, verify=NO_TLS)
+    assert (answer.status_code, answer.json()["detail"]) == (
+        403,
+        "stranger@tests is not among the callers that OUTPOST_OIDC_CALLERS allows",
+    )
+    assert running.tasks.identity_token(AUDIENCE, CALLER).rpartition(".")[0] not in running.log.read_text()
+
+
+@pytest.mark.parametrize("name", ["expire", "recover", "tunnels"])
+@pytest.mark.parametrize(("body", "dry_run"), [(b"", False), (b"{}", False), (b'{"dry_run": true}', True)])
+def test_a_scheduled_call_tells_what_it_did(running: OutpostOnCloudRun, name: str, body: bytes, dry_run: bool) -> None:
+    answer = running.invoke(name, body)
+    assert (answer.status_code, answer.json()) == (200, {"services": 0, "dry_run": dry_run})
+
+
+WRONG = [b"x", b"[]", b'{"dry_run": 1}', b'{"generation": ""}', b'{"generation": 7}', b'{"dry_run": true, "x": 1}']
+
+
+@pytest.mark.parametrize("body", WRONG)
+def test_a_body_that_does_not_fit_is_refused_with_what_would_be_right(running: OutpostOnCloudRun, body: bytes) -> None:
+    answer = running.invoke("tunnels", body)
+    assert answer.status_code == 400
+    assert answer.json() == {"detail": 'the body must be nothing or {"dry_run": true} or {"generation": "..."}'}
+    assert running.invoke("expire", b'{"generation": "2"}').status_code == 400
+
+
+def test_a_generation_makes_tunnels_be_rebuilt(running: OutpostOnCloudRun) -> None:
+    with running.hub() as hub:
+        env = {"JUPYTERHUB_SETUPTUNNEL_URL": "http://127.0.0.1:1/tunnel"}
+        assert hub.start("tunnelled", env=env).status_code == 200
+        assert running.invoke("tunnels", b'{"generation": "the next"}').json()["services"] == 0
+        assert running.invoke("tunnels", b'{"dry_run": true}').json() == {"services": 1, "dry_run": True}
+        assert hub.stop("tunnelled").status_code == 200
+
+
+@pytest.mark.parametrize("method", ["GET", "PUT", "DELETE"])
+def test_functions_beside_the_api_are_called_by_post_only(running: OutpostOnCloudRun, method: str) -> None:
+    answer = httpx.request(method, running.functions["worker"].url, verify=NO_TLS)
+    assert (answer.status_code, answer.headers["allow"]) == (405, "POST")
+
+
+@pytest.mark.parametrize("body", [b"", b"x", b'{"service": "7"}', b'{"flavors": "?", "attempt": 0}'])
+def test_a_task_that_cannot_be_done_is_no_success_so_that_it_comes_again(
+    running: OutpostOnCloudRun, body: bytes
+) -> None:
+    answer = running.invoke("worker", body)
+    assert (answer.status_code, answer.json()) == (500, {"detail": "the task failed; the log says why"})
+
+
+def test_a_task_whose_row_is_gone_is_done(running: OutpostOnCloudRun) -> None:
+    assert running.invoke("worker", b'{"service": 999999}').status_code == 200
+
+
+def test_names_hold_any_character(running: OutpostOnCloudRun) -> None:
+    with running.hub() as hub:
+        for name in ("", "a/b", "a\nb\n", "%2F", "ü ?#;", "..", "favicon.ico"):
+            assert hub.start(name).status_code == 200, name
+            assert hub.poll(name).json()["status"] is None, name
+            assert [service["name"] for service in hub.services()] == [name]
+            assert hub.stop(name).status_code == 200, name
+
+
+def test_one_instance_carries_many_starts_on_at_once(running: OutpostOnCloudRun) -> None:
+    names = [f"many{number}" for number in range(12)]
+    with running.hub() as hub, ThreadPoolExecutor(len(names)) as threads:
+        started = list(threads.map(lambda name: hub.start(name, asynchronous=True).status_code, names))
+        assert started == [202] * len(names)
+        eventually(lambda: [s["status"] for s in hub.services()] == ["running"] * len(names), 60, "all run")
+        assert len(servers_in(running.folder)) == len(names)
+        stopped = list(threads.map(lambda name: hub.stop(name, asynchronous=True).status_code, names))
+        assert stopped == [202] * len(names)
+        eventually(lambda: hub.services() == [] and servers_in(running.folder) == [], 60, "all are gone")
+
+
+@pytest.mark.parametrize("name", ["api", "recover"])
+def test_without_a_database_a_call_is_no_success(running: OutpostOnCloudRun, name: str, tmp_path: Path) -> None:
+    env = running.env | {"SQL_PORT": str(free_port())}
+    function = FunctionServer(name, "gunicorn", env, tmp_path / "log")
+    function.start()
+    try:
+        function.wait()
+        token = running.tasks.identity_token(AUDIENCE, CALLER)
+        path, auth = ("/services", ("hub1", "first password")) if name == "api" else ("/", None)
+        headers = {} if auth else {"Authorization": f"Bearer {token}"}
+        method = "GET" if auth else "POST"
+        answer = httpx.request(method, function.url + path, auth=auth, headers=headers, timeout=60, verify=NO_TLS)
+        assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
+    finally:
+        function.kill()
+
+
+MISTAKES: dict[str, tuple[dict[str, str], str]] = {
+    "the key": ({"OUTPOST_CRYPT_KEY": "x"}, "OUTPOST_CRYPT_KEY"),
+    "the queue": ({"OUTPOST_TASKS_QUEUE": ""}, "OUTPOST_TASKS_QUEUE: not set"),
+    "half of the check": ({"OUTPOST_OIDC_CALLERS": ""}, "OUTPOST_OIDC_AUDIENCE, OUTPOST_OIDC_CALLERS: one is set"),
+}
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize(("env", "reason"), MISTAKES.values(), ids=MISTAKES)
+def test_a_mistake_in_the_settings_ends_the_start(
+    running: OutpostOnCloudRun, tmp_path: Path, mode: str, env: dict[str, str], reason: str
+) -> None:
+    function = FunctionServer("worker", mode, running.env | env, tmp_path / "log")
+    function.start()
+    try:
+        eventually(lambda: not function.running, 60, "it has ended")
+        assert reason in (tmp_path / "log").read_text()
+    finally:
+        function.kill()
+
+
+def test_a_broken_configuration_file_ends_the_start(running: OutpostOnCloudRun, tmp_path: Path) -> None:
+    broken = tmp_path / "outpost_config.py"
+    broken.write_text("x = 1\nc.JupyterHubOutpost.flavors = (\n")
+    function = FunctionServer("api", "gunicorn", running.env | {"OUTPOST_CONFIG_FILE": str(broken)}, tmp_path / "log")
+    function.start()
+    try:
+        eventually(lambda: not function.running, 60, "it has ended")
+        assert "outpost_config.py, line 2" in (tmp_path / "log").read_text()
+    finally:
+        function.kill()
+
+
+FORKING = """
+import json, os
+from handlers import gcp
+told, tell = os.pipe()
+before = gcp._function()
+if os.fork() == 0:
+    after = gcp._function()
+    os.write(tell, json.dumps([after.outpost.owner, after.environment is before.environment]).encode())
+    os._exit(0)
+os.wait()
+print(json.dumps([before.outpost.owner, *json.loads(os.read(told, 1000))]))
+"""
+
+
+def test_each_process_of_the_server_has_leases_of_its_own_and_what_was_fetched_in_common(
+    running: OutpostOnCloudRun,
+) -> None:
+    env = running.env | {"FUNCTION_TARGET": "worker"}
+    ended = subprocess.run([sys.executable, "-c", FORKING], env=env, cwd=ROOT, capture_output=True, text=True)
+    assert ended.returncode == 0, ended.stderr
+    before, after, is_shared = json.loads(ended.stdout.splitlines()[-1])
+    assert before != after
+    assert is_shared
+
+
+def test_the_tokens_of_tasks_are_for_the_worker(running: OutpostOnCloudRun) -> None:
+    with running.hub() as hub:
+        assert hub.start("told", asynchronous=True).status_code == 202
+        eventually(lambda: [s["status"] for s in hub.services()] == ["running"], 60, "it runs")
+        hub.stop("told")
+    asked: list[Any] = [(task.caller, task.audience, task.url) for task in running.tasks.tasks.values()]
+    worker = running.functions["worker"].url
+    assert set(asked) == {(CALLER, worker, worker)}
