@@ -13,7 +13,7 @@ SCOPE = "https://www.googleapis.com/auth/cloud-platform"
 SECONDS = 5
 NOT_MODIFIED = 304
 
-_LONGEST = 300
+_LONGEST = 400
 _URL = re.compile(r"https?://[^/]+/*")
 
 

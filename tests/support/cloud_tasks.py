@@ -83,6 +83,8 @@ class CloudTasks(Google):
         """Calls end after this many seconds even if their task allows more."""
         self.copies = 1
         """How often each task is delivered, as happens now and then."""
+        self.lost_answers = 0
+        """So many of the next tasks are taken, but the answer is an error."""
         self._due: list[tuple[datetime, int, Task, int]] = []
         self._changed = threading.Condition()
         self._is_paused = self._is_closed = False
@@ -135,9 +137,13 @@ class CloudTasks(Google):
         if not self.knows(headers):
             return 401, {"error": {"code": 401, "status": "UNAUTHENTICATED", "message": "no such token"}}
         try:
-            return 200, self._create(creating[1], json.loads(body)["task"])
+            created = self._create(creating[1], json.loads(body)["task"])
         except Refused as refused:
             return refused.answer
+        if self.lost_answers:
+            self.lost_answers -= 1
+            return 503, {"error": {"code": 503, "status": "UNAVAILABLE", "message": "try again"}}
+        return 200, created
 
     def _create(self, queue: str, asked: dict[str, Any]) -> dict[str, Any]:
         if queue != QUEUE:

@@ -49,6 +49,7 @@ class Google:
         """Contents by bucket and name."""
         self.refuses: tuple[int, dict[str, Any]] | None = None
         self.seen: list[str] = []
+        self.not_modified = 0
         self._key = rsa.generate_private_key(65537, 2048)
 
     def key_file(self, folder: Path) -> Path:
@@ -183,6 +184,7 @@ def serving(kind: Callable[[str], G]) -> Iterator[G]:
             etag = f'"{sha256(content).hexdigest()}"'
             if status == 200 and self.headers["If-None-Match"] == etag:
                 status, content = 304, b""
+                google.not_modified += 1
             self.send_response(status)
             self.send_header("ETag", etag)
             self.send_header("Metadata-Flavor", "Google")
