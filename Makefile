@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP_INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test slow docker sam kube terraform google-source lint types contracts check clean
+.PHONY: help demo test slow docker sam kube helm helm-expected terraform google-source lint types contracts check clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -32,7 +32,7 @@ WORKERS ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
 IN_PARALLEL = --numprocesses $(WORKERS) --maxprocesses 8 --dist worksteal
 
 test: $(VENV)/.dev  ## everything that needs no Docker, Go or Node
-	$(BIN)/python -m pytest $(IN_PARALLEL) -m "not slow and not docker and not sam and not kube and not terraform"
+	$(BIN)/python -m pytest $(IN_PARALLEL) -m "not slow and not docker and not sam and not kube and not helm and not terraform"
 
 slow: $(VENV)/.dev  ## crashes and races of real processes
 	$(BIN)/python -m pytest $(IN_PARALLEL) -m "slow and not alone and not kube"
@@ -46,6 +46,12 @@ sam: $(VENV)/.dev  ## functions as they are packaged, in Docker; .ci/sam brings 
 
 kube: $(VENV)/.dev  ## pods on a real API server; .ci/kube brings what this needs
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile -m kube
+
+helm: $(VENV)/.dev  ## the chart, with the real Helm; .ci/helm brings what this needs
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile -m helm
+
+helm-expected: $(VENV)/.dev  ## write anew what tests/helm expects of its values files; look at the difference then
+	OUTPOST_WRITE_EXPECTED=1 $(BIN)/python -m pytest --quiet -m helm tests/helm/test_expected.py
 
 terraform: $(VENV)/.dev  ## infra/google in Terraform; .ci/terraform brings what this needs
 	$(BIN)/python -m pytest -m terraform

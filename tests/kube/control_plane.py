@@ -28,8 +28,10 @@ _CONTROLLERS = "garbagecollector,namespace,serviceaccount"
 class ControlPlane:
     """A control plane with its data in a folder; ``kill`` and ``start`` are of the API server and the controllers."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, more_controllers: str = "") -> None:
+        """``more_controllers`` are names of controllers, with ``,`` in front of each."""
         self.folder = folder
+        self._more_controllers = more_controllers
         self.port = free_port()
         self.url = f"https://127.0.0.1:{self.port}"
         self.certificate = folder / "certs" / "apiserver.crt"
@@ -160,7 +162,7 @@ class ControlPlane:
     def _controller_flags(self) -> list[str]:
         return [
             f"--kubeconfig={self.kubeconfig(self.folder / 'controllers.kubeconfig', 'controllers')}",
-            f"--controllers={_CONTROLLERS}",
+            f"--controllers={_CONTROLLERS}{self._more_controllers}",
             "--leader-elect=false",
             "--port=0",
             f"--secure-port={free_port()}",
@@ -180,9 +182,9 @@ def _group(user: str) -> str:
 
 
 @contextmanager
-def control_plane(folder: Path) -> Iterator[ControlPlane]:
+def control_plane(folder: Path, more_controllers: str = "") -> Iterator[ControlPlane]:
     """A control plane for as long as the block runs."""
-    made = ControlPlane(folder)
+    made = ControlPlane(folder, more_controllers)
     try:
         made.open()
         yield made

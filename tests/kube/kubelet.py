@@ -46,7 +46,7 @@ class Kubelet:
         assert not self._failed, f"the kubelet's stand-in failed: {self._failed}"
 
     def script(self, namespace: str, scenario: Scenario, name: str = "") -> None:
-        """From now on, what new pods of that name do; without a name all others of that namespace."""
+        """From now on, what new pods of that name or ``generateName`` do; without one all others there."""
         self._scenarios[namespace, name] = scenario
 
     def release(self, namespace: str, name: str) -> None:
@@ -135,9 +135,10 @@ class Kubelet:
             self._pods[uid].delete(pod["metadata"].get("deletionGracePeriodSeconds", 0))
 
     def _scenario(self, pod: Object) -> Scenario:
-        namespace, name = pod["metadata"]["namespace"], pod["metadata"]["name"]
-        whole = self._scenarios.get((namespace, ""), Scenario())
-        return self._scenarios.get((namespace, name), whole)
+        metadata = pod["metadata"]
+        names = (metadata["name"], metadata.get("generateName", ""), "")
+        found = (self._scenarios.get((metadata["namespace"], name)) for name in names)
+        return next(filter(None, found), Scenario())
 
     async def _forget(self, uid: str) -> None:
         pod = self._pods.pop(uid, None)

@@ -89,7 +89,8 @@ class PodLife:
         try:
             await step(*arguments)
         except Refused as error:
-            if error.status not in (404, 409):  # the pod is gone, or is another one
+            gone = error.status in (404, 409) or "NamespaceTerminating" in str(error)
+            if not gone:  # or another one
                 self._failed(error)
         except Exception as error:  # noqa: BLE001  # told at the end, in the test's own thread
             self._failed(error)
