@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP_INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test slow ssh docker image sam kube helm helm-expected lint types contracts check clean
+.PHONY: help demo test slow ssh docker image sam kube helm helm-expected terraform google-source lint types contracts check clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,12 +31,15 @@ demo: $(VENV)/.demo  ## Outpost and a JupyterHub that uses it, on this machine
 WORKERS ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
 IN_PARALLEL = --numprocesses $(WORKERS) --maxprocesses 8 --dist worksteal
 
+# What must be installed beside Python: .ci/run does, and runs each.
+NEED_TOOLS = docker or helm or image or kube or sam or ssh or terraform
+
 test: $(VENV)/.dev  ## everything that needs no Docker, Go, Node or SSH server
-	$(BIN)/python -m pytest $(IN_PARALLEL) -m "not slow and not docker and not sam and not kube and not helm and not ssh and not image"
+	$(BIN)/python -m pytest $(IN_PARALLEL) -m "not (slow or $(NEED_TOOLS))"
 
 slow: $(VENV)/.dev  ## crashes and races of real processes
-	$(BIN)/python -m pytest $(IN_PARALLEL) -m "slow and not alone and not kube"
-	$(BIN)/python -m pytest -m "slow and alone and not kube"
+	$(BIN)/python -m pytest $(IN_PARALLEL) -m "slow and not (alone or $(NEED_TOOLS))"
+	$(BIN)/python -m pytest -m "slow and alone"
 
 ssh: $(VENV)/.dev  ## servers behind a real SSH server
 	$(BIN)/python -m pytest --numprocesses 2 -m ssh
@@ -58,6 +61,9 @@ helm: $(VENV)/.dev  ## the chart, with the real Helm; .ci/helm brings what this 
 
 helm-expected: $(VENV)/.dev  ## write anew what tests/helm expects of its values files; look at the difference then
 	OUTPOST_WRITE_EXPECTED=1 $(BIN)/python -m pytest --quiet -m helm tests/helm/test_expected.py
+
+terraform: $(VENV)/.dev  ## infra/google in Terraform; .ci/terraform brings what this needs
+	$(BIN)/python -m pytest -m terraform
 
 lint: $(VENV)/.dev  ## ruff: rules and format
 	$(BIN)/ruff check .
@@ -87,5 +93,8 @@ build-%Function: $(VENV)/.pip
 	find "$(ARTIFACTS_DIR)" -name __pycache__ -prune -exec rm -rf {} +
 	$(BIN)/python -m compileall -q --invalidation-mode checked-hash -s "$(ARTIFACTS_DIR)" -p /var/task "$(ARTIFACTS_DIR)"
 
+google-source:  ## the functions' source for infra/google; needs Python alone
+	$(PYTHON) -m local.google_source build/google-source.zip $(FUNCTION_PACKAGES)
+
 clean:  ## remove the environment and the demo's state
-	rm -rf $(VENV) .outpost .aws-sam .cache
+	rm -rf $(VENV) .outpost .aws-sam .cache build

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -52,8 +53,7 @@ class Database:
             self._turn = partial(_holding, Lock())
         else:
             self.engine = _postgresql(url, pool_size, tls)
-            if password is not None:
-                event.listen(self.engine, "do_connect", partial(_log_in, password))
+            event.listen(self.engine, "do_connect", partial(_log_in, password) if password else _connect)
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
@@ -107,12 +107,26 @@ def _log_in(password: Password, dialect: Any, _record: Any, args: Any, options: 
     """A connection with the password of this moment; with another one, if it has changed meanwhile."""
     options["password"] = password(refused=False)
     try:
-        return dialect.connect(*args, **options)
+        return _connect(dialect, _record, args, options)
     except dialect.dbapi.DatabaseError as error:
         current = password(refused=True) if _is_refused(error) else options["password"]
         if current == options["password"]:
             raise
-        return dialect.connect(*args, **options | {"password": current})
+    return _connect(dialect, _record, args, options | {"password": current})
+
+
+def _connect(dialect: Any, _record: Any, args: Any, options: dict[str, Any]) -> Any:
+    """A connection. Where it is refused, that is the error, not that the server has hung up before pg8000 did."""
+    earlier = sys.exception()
+    try:
+        return dialect.connect(*args, **options)
+    except dialect.dbapi.InterfaceError as error:
+        refusal: BaseException | None = error
+        while refusal and refusal is not earlier:
+            if _sqlstate(refusal):
+                raise refusal from None
+            refusal = refusal.__context__
+        raise
 
 
 def _is_refused(error: Exception) -> bool:

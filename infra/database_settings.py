@@ -49,14 +49,17 @@ class DatabaseSettings(BaseModel):
         if self.sql_type == "sqlite":
             path = self.sql_database_url.removeprefix("sqlite:///")
             return URL.create("sqlite", database=path)
-        return URL.create(
-            "postgresql+pg8000",
-            username=self.sql_user,
-            password=self.sql_password.get_secret_value() or None,
-            host=self.sql_host,
-            port=self.sql_port,
-            database=self.sql_database,
-        )
+        login: dict[str, Any] = {"username": self.sql_user, "password": self.sql_password.get_secret_value() or None}
+        if self._is_socket:
+            login["query"] = {"unix_sock": f"{self.sql_host.rstrip('/')}/.s.PGSQL.{self.sql_port}"}
+        else:
+            login |= {"host": self.sql_host, "port": self.sql_port}
+        return URL.create("postgresql+pg8000", database=self.sql_database, **login)
+
+    @property
+    def _is_socket(self) -> bool:
+        """As with libpq, a host that is a path is the folder of the server's socket."""
+        return self.sql_host.startswith("/")
 
     def check_database(self) -> None:
         """Raises ``ConfigError`` that names the variables that are missing or contradict each other."""
@@ -67,6 +70,10 @@ class DatabaseSettings(BaseModel):
             raise ConfigError(f"{', '.join(missing)}: not set, but SQL_TYPE=postgresql needs it")
         if bool(self.sql_sslcert) != bool(self.sql_sslkey):
             raise ConfigError("SQL_SSLCERT, SQL_SSLKEY: a client certificate needs both")
+        if self._is_socket and self.sql_sslmode not in ("disable", "prefer"):
+            raise ConfigError(
+                f"SQL_SSLMODE: {self.sql_sslmode!r}, but SQL_HOST is a socket, which has no TLS; leave it out"
+            )
         may_be_plain = self.sql_sslmode in ("disable", "prefer")
         verifies = self.sql_sslmode.startswith("verify-")
         unused = ["SQL_SSLROOTCERT"] if self.sql_sslrootcert and not verifies else []
@@ -79,10 +86,10 @@ class DatabaseSettings(BaseModel):
 
     def tls(self) -> Tls:
         """How connections are encrypted. Raises ``ConfigError`` for files that cannot be used."""
+        if self.sql_sslmode == "disable" or self._is_socket:
+            return False
         if self.sql_sslmode == "prefer":
             return None
-        if self.sql_sslmode == "disable":
-            return False
         context = ssl.create_default_context()
         _load(context.load_verify_locations, "SQL_SSLROOTCERT", self.sql_sslrootcert)
         _load(context.load_cert_chain, "SQL_SSLCERT, SQL_SSLKEY", self.sql_sslcert, self.sql_sslkey)

@@ -24,6 +24,9 @@ log = logging.getLogger(__name__)
 CACHED = timedelta(seconds=5)
 """Who scrapes more often, or floods, costs the database nothing more."""
 
+_PATIENCE_SECONDS = 5
+"""Below the ten seconds that Prometheus waits for a scrape."""
+
 _WAITING = (Status.PENDING, Status.STARTING, Status.STOPPING)
 
 
@@ -61,16 +64,20 @@ class Exposition:
         return self._standing
 
     async def _look(self, now: datetime) -> Standing:
+        tallies: list[Tally] | None = None
         try:
-            tallies = await in_thread(self._outpost.store.tally)
-        except StoreUnavailable as error:
-            log.warning("metrics lack the services: %s", error)
-            return Standing(now, None, self._outpost.file_problems())
+            async with asyncio.timeout(_PATIENCE_SECONDS):
+                tallies = await self._tallies()
+        except (StoreUnavailable, TimeoutError) as error:
+            log.warning("metrics lack the services: %s", str(error) or f"no answer within {_PATIENCE_SECONDS} seconds")
+        return Standing(now, tallies, self._outpost.file_problems())
+
+    async def _tallies(self) -> list[Tally]:
+        tallies = await in_thread(self._outpost.store.tally)
         known = {hub: await self._known(hub) for hub in {tally.hub for tally in tallies}}
-        named = [
+        return [
             tally if tally.flavor in known[tally.hub] else tally._replace(flavor=UNDEFINED_FLAVOR) for tally in tallies
         ]
-        return Standing(now, named, self._outpost.file_problems())
 
     async def _known(self, hub: str) -> frozenset[str]:
         """Clients choose flavors, so only the operator's names may become labels."""

@@ -21,13 +21,16 @@ from core.ports import HubCall
 _REQUEST_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 _SPAWNER_SECONDS = (0.5, 1, 2.5, 5, 10, 20, 30, 60, 120, 300, 600, 1200)
 
+_STARTS, _STOPS = ("running", "failed", "cancelled"), ("stopped", "failed")
+_POLLS, _CALLS = ("running", "ended", "unknown"), ("ok", "refused", "unreachable")
+
 
 class Metrics:
     """Implements :class:`core.ports.Meter`. Every label has few values, and none of them is a user's or a client's."""
 
     def __init__(self, version: str, hubs: Iterable[str] = ()) -> None:
         """``hubs`` may call: their series begin at 0, so that the first time something happens is seen as a rise."""
-        disable_created_metrics()  # a series beside each counter that nobody asks for
+        disable_created_metrics()  # type: ignore[no-untyped-call]  # a series beside each counter that nobody asks for
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)
         PlatformCollector(registry=self.registry)
@@ -65,20 +68,20 @@ class Metrics:
             registry=self.registry,
         )
 
+        for outcome in _STARTS:
+            self._start_seconds.labels(outcome)
+        for outcome in _STOPS:
+            self._stop_seconds.labels(outcome)
         for hub in hubs:
             self._begin(hub)
 
     def _begin(self, hub: str) -> None:
-        for counter, outcomes in (
-            (self._starts, ("running", "failed", "cancelled")),
-            (self._stops, ("stopped", "failed")),
-            (self._polls, ("running", "ended", "unknown")),
-        ):
+        for counter, outcomes in ((self._starts, _STARTS), (self._stops, _STOPS), (self._polls, _POLLS)):
             for outcome in outcomes:
                 counter.labels(hub, outcome)
         self._expiries.labels(hub)
         for call in get_args(HubCall):
-            for outcome in ("ok", "refused", "unreachable"):
+            for outcome in _CALLS:
                 self._hub_calls.labels(hub, call, outcome)
 
     def _counter(self, name: str, text: str, *labels: str) -> Counter:

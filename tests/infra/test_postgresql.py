@@ -101,6 +101,24 @@ def abandoned_sockets() -> Iterator[None]:
 abandons_sockets = pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")
 
 
+@pytest.mark.parametrize("mode", ["disable", "prefer"])
+def test_a_host_that_is_a_path_is_the_folder_of_a_socket(
+    env: MutableMapping[str, str], server: SecureCluster, mode: str
+) -> None:
+    env.update(SQL_HOST=str(server.sockets), SQL_SSLMODE=mode)
+    with database() as opened, opened.read() as connection:
+        address = connection.scalar(text("SELECT client_addr FROM pg_stat_activity WHERE pid = pg_backend_pid()"))
+    assert address is None
+    assert not is_encrypted()
+    env["SQL_PASSWORD"] = "another"
+    assert "password authentication failed" in refusal()
+
+
+def test_a_socket_that_there_is_not_is_said(env: MutableMapping[str, str], tmp_path: Path) -> None:
+    env["SQL_HOST"] = str(tmp_path)
+    assert "No such file" in refusal()
+
+
 @pytest.mark.parametrize(
     ("mode", "encrypted"),
     [("disable", False), ("prefer", True), ("require", True), ("verify-ca", True), ("verify-full", True)],
@@ -230,9 +248,13 @@ def test_a_pool_notices_that_the_server_was_restarted(env: MutableMapping[str, s
             assert connection.scalar(text("SELECT 1")) == 1
 
 
-@pytest.fixture
-def rotating(aws: Aws, env: MutableMapping[str, str], clock: Clock) -> Iterator[Database]:
+@pytest.fixture(params=["TCP", "socket"])
+def rotating(
+    request: pytest.FixtureRequest, aws: Aws, env: MutableMapping[str, str], server: SecureCluster, clock: Clock
+) -> Iterator[Database]:
     """A function's database, whose password stands in Secrets Manager."""
+    if request.param == "socket":
+        env["SQL_HOST"] = str(server.sockets)
     aws.secret("db", SQL_PASSWORD=PASSWORD)
     env["OUTPOST_SECRETS"] = "db"
     environment = Environment(clock)

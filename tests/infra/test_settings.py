@@ -122,6 +122,10 @@ def test_check_services_takes_the_usual_spellings(environ: MutableMapping[str, s
         ({"SQL_IAM_AUTH": "true", "SQL_SSLMODE": "disable"}, "SQL_IAM_AUTH: RDS takes tokens over TLS only"),
         ({"SQL_SSLCERT": "/c"}, "SQL_SSLCERT, SQL_SSLKEY: a client certificate needs both"),
         ({"SQL_SSLKEY": "/k"}, "SQL_SSLCERT, SQL_SSLKEY: a client certificate needs both"),
+        (
+            {"SQL_HOST": "/cloudsql/p:r:i", "SQL_SSLMODE": "require"},
+            "SQL_SSLMODE: 'require', but SQL_HOST is a socket, which has no TLS; leave it out",
+        ),
         ({"SQL_SSLROOTCERT": "/ca"}, "SQL_SSLROOTCERT: set, but not used; set SQL_SSLMODE to 'verify-full'"),
         ({"SQL_SSLROOTCERT": "/ca", "SQL_SSLMODE": "require"}, "SQL_SSLROOTCERT: set, but not used; set SQL_SSLMODE"),
         (

@@ -61,7 +61,8 @@ class Cluster:
         """``also_on`` is another address of this machine to listen on, for its network."""
         self._bin = bin_folder
         self._addresses = f"127.0.0.1,{also_on}".rstrip(",")
-        self._data = folder / "data"
+        self._data = self.sockets = folder / "data"
+        """``sockets`` is the folder of the server's Unix socket."""
         self.port = free_port()
         # PostgreSQL refuses to run as root, where its packages have made a user for it.
         self._as_user = ["runuser", "-u", "postgres", "--"] if os.getuid() == 0 else []
@@ -78,7 +79,7 @@ class Cluster:
 
     def start(self) -> None:
         """Start, or start again."""
-        options = f"-h {self._addresses} -p {self.port} -k '' -c fsync=off -c max_connections=200"
+        options = f"-h {self._addresses} -p {self.port} -k {self.sockets} -c fsync=off -c max_connections=200"
         log = str(self._data.parent / "log")
         self._run("pg_ctl", "-D", str(self._data), "-w", "-l", log, "-o", options, "start")
 

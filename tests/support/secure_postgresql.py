@@ -20,6 +20,7 @@ hostssl all certified 127.0.0.1/32 cert
 hostssl all encrypted 127.0.0.1/32 trust
 host    all outpost   127.0.0.1/32 trust
 host    all all       127.0.0.1/32 scram-sha-256
+local   all all                    scram-sha-256
 """
 """Who logs in how: by the name of a client certificate, over TLS only, the tests' superuser, all others."""
 

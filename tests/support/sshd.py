@@ -17,6 +17,7 @@ from tests.support.waiting import eventually
 
 _PROGRAM = "/usr/sbin/sshd"
 
+
 class SshNode:
     """Where hubs log in; one that runs as root has the user ``daemon``."""
 

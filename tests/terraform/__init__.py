@@ -1,0 +1,1 @@
+"""infra/google in Terraform itself, with the Google provider's own schema."""
