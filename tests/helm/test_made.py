@@ -69,7 +69,7 @@ def test_outpost_runs_with_the_environment_that_the_chart_makes(helm: Helm, tmp_
 
 def test_every_variable_of_the_chart_is_one_that_outpost_reads(newest: Helm) -> None:
     known = {str(field.validation_alias) for field in Settings.model_fields.values()} | {"OUTPOST_CONFIG_FILE"}
-    known |= {"OUTPOST_SSH_AUTHORIZED_KEYS", "OUTPOST_SSH_NODE_TOKEN", "usernames", "passwords"}
+    known |= {"OUTPOST_SSH_AUTHORIZED_KEYS", "usernames", "passwords"}
     for values in ({"outpostConfig": "# nothing\n", "basePath": "/outpost", "sshPublicKeys": [KEY]}, SEPARATE):
         assert environment(newest.template(values=values), {}).keys() <= known
 

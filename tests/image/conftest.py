@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -48,7 +49,7 @@ def image(engine: Any) -> str:
 
 @dataclass(frozen=True)
 class Keys:
-    """SSH keys made for one session: hubs', a stranger's, and the node's own."""
+    """SSH keys made for one test: hubs' and the node's own."""
 
     folder: Path
 
@@ -57,6 +58,13 @@ class Keys:
         key = self.folder / name
         subprocess.run(["ssh-keygen", "-q", "-t", kind, "-N", "", "-C", name, "-f", key], check=True)
         return key
+
+    def let_in(self, name: str) -> dict[str, str]:
+        """A new key of that name, as what is mounted so that the SSH node lets it in."""
+        authorized = self.folder / "authorized"
+        authorized.mkdir()
+        (authorized / "authorized_keys").write_text(self.make(name).with_suffix(".pub").read_text())
+        return {str(authorized): "/etc/outpost/ssh:ro"}
 
 
 @pytest.fixture
@@ -119,8 +127,8 @@ class Container:
 Run = Callable[..., Container]
 
 
-@pytest.fixture
-def run(engine: Any, image: str, volume: str) -> Iterator[Run]:
+@contextmanager
+def running(engine: Any, image: str, volume: str) -> Iterator[Run]:
     """Run containers of the image on one volume, with all that restricts them; they are taken away at the end."""
     made: list[Any] = []
     common = {
@@ -149,9 +157,18 @@ def run(engine: Any, image: str, volume: str) -> Iterator[Run]:
         made.append(container)
         return Container(container)
 
-    yield one
-    for container in made:
-        container.remove(force=True, v=True)
+    try:
+        yield one
+    finally:
+        for container in made:
+            container.remove(force=True, v=True)
+
+
+@pytest.fixture
+def run(engine: Any, image: str, volume: str) -> Iterator[Run]:
+    """Runs containers for one test."""
+    with running(engine, image, volume) as one:
+        yield one
 
 
 @pytest.fixture
@@ -164,8 +181,5 @@ def volume(engine: Any) -> Iterator[str]:
 
 @pytest.fixture
 def ssh_folders(keys: Keys) -> dict[str, str]:
-    """What the SSH node gets mounted: a hub's key (``keys.folder / "hub"``), and host keys."""
-    authorized = keys.folder / "authorized"
-    authorized.mkdir()
-    (authorized / "authorized_keys").write_text(keys.make("hub").with_suffix(".pub").read_text())
-    return {str(authorized): "/etc/outpost/ssh:ro"}
+    """What the SSH node gets mounted: the key of a hub, ``keys.folder / "hub"``."""
+    return keys.let_in("hub")
