@@ -7,12 +7,13 @@ import logging
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from importlib.util import find_spec
 from threading import Lock
 from typing import Any
 
 from core.errors import ConfigError
+from core.ports import Clock
 from core.threads import in_thread
 from infra import google_api
 
@@ -41,9 +42,10 @@ class Target:
 class CloudTasksQueue:
     """Implements :class:`infra.dispatch_queue.Queue`."""
 
-    def __init__(self, target: Target) -> None:
+    def __init__(self, target: Target, clock: Clock) -> None:
         """Nothing is called yet. Raises ``ConfigError`` when Google's library is missing."""
         self._target = target
+        self._clock = clock
         self._client: Any = None
         self._connecting = Lock()
         if not _is_installed():
@@ -93,7 +95,7 @@ class CloudTasksQueue:
             "dispatch_deadline": timedelta(seconds=WORKER_SECONDS),
         }
         if delay:
-            task["schedule_time"] = datetime.now(UTC) + timedelta(seconds=delay)
+            task["schedule_time"] = self._clock() + timedelta(seconds=delay)
         return task
 
     def _connected(self) -> Any:

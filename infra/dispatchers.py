@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from core.errors import ConfigError
+from core.ports import Clock
 from infra.dispatch_cloudtasks import CloudTasksQueue, Target
 from infra.dispatch_queue import Queue
 from infra.dispatch_sqs import SqsQueue
@@ -25,7 +26,7 @@ def check_process(settings: Settings) -> None:
         )
 
 
-def worker_queue(settings: Settings, environ: Mapping[str, str]) -> Queue:
+def worker_queue(settings: Settings, environ: Mapping[str, str], clock: Clock) -> Queue:
     """The queue that wakes the worker of these functions. Raises ``ConfigError``."""
     on_cloud_run = any(name in environ for name in _CLOUD_RUN)
     fitting, platform = (CLOUD_TASKS, "Cloud Run") if on_cloud_run else (SQS, "Lambda")
@@ -34,7 +35,7 @@ def worker_queue(settings: Settings, environ: Mapping[str, str]) -> Queue:
             f"OUTPOST_DISPATCHER: {settings.dispatcher!r} does not fit functions on {platform}; "
             f"set {fitting!r} or nothing"
         )
-    return _cloud_tasks(settings) if on_cloud_run else _sqs(settings)
+    return _cloud_tasks(settings, clock) if on_cloud_run else _sqs(settings)
 
 
 def _sqs(settings: Settings) -> Queue:
@@ -43,7 +44,7 @@ def _sqs(settings: Settings) -> Queue:
     return SqsQueue(settings.queue_url)
 
 
-def _cloud_tasks(settings: Settings) -> Queue:
+def _cloud_tasks(settings: Settings, clock: Clock) -> Queue:
     target = Target(
         settings.tasks_queue, settings.tasks_url, settings.tasks_service_account, settings.tasks_endpoint_url
     )
@@ -54,4 +55,4 @@ def _cloud_tasks(settings: Settings) -> Queue:
     }
     if missing := [name for name, value in needed.items() if not value]:
         raise ConfigError(f"{', '.join(missing)}: not set, but functions hand work on through Cloud Tasks")
-    return CloudTasksQueue(target)
+    return CloudTasksQueue(target, clock)

@@ -72,7 +72,7 @@ def build_function(
     """
     environment = environment or Environment(clock)
     settings = environment.settings
-    queue = worker_queue(settings, os.environ)
+    queue = worker_queue(settings, os.environ, clock)
     messages = Background()
     updates = QueueUpdates(queue, settings.sealer(), messages)
     hosting = Hosting(

@@ -23,6 +23,7 @@ from core.errors import ConfigError
 from infra import dispatch_cloudtasks
 from infra.dispatch_cloudtasks import WORKER_SECONDS, CloudTasksQueue, Target
 from infra.dispatch_queue import QueueDispatcher
+from infra.wiring import utc_now
 from tests.support import cloud_tasks
 from tests.support.cloud_tasks import CALLER, QUEUE, CloudTasks
 from tests.support.google import CERTIFICATES
@@ -78,7 +79,7 @@ def worker() -> Iterator[Worker]:
 
 def queue_at(endpoint: str, url: str = "http://127.0.0.1:1/", name: str = QUEUE) -> CloudTasksQueue:
     """A queue whose worker is at ``url``."""
-    return CloudTasksQueue(Target(name, url, CALLER, endpoint))
+    return CloudTasksQueue(Target(name, url, CALLER, endpoint), utc_now)
 
 
 async def test_a_task_calls_the_worker_with_a_token_made_out_for_it(tasks: CloudTasks, worker: Worker) -> None:

@@ -13,7 +13,7 @@ from infra.dispatch_inprocess import InProcessDispatcher
 from infra.dispatch_sqs import SqsQueue
 from infra.dispatchers import worker_queue
 from infra.settings import read_settings
-from infra.wiring import build
+from infra.wiring import build, utc_now
 from infra.wiring_functions import build_function
 
 SQS = {"OUTPOST_QUEUE_URL": "https://sqs.eu-central-1.amazonaws.com/1/worker"}
@@ -46,7 +46,7 @@ def test_functions_hand_work_on_through_their_clouds_queue(
     environ: MutableMapping[str, str], env: dict[str, str], name: str, kind: type[Any], is_named: bool
 ) -> None:
     environ.update(env | ({"OUTPOST_DISPATCHER": name} if is_named else {}))
-    assert isinstance(worker_queue(read_settings(), environ), kind)
+    assert isinstance(worker_queue(read_settings(), environ, utc_now), kind)
 
 
 @pytest.mark.parametrize("name", ["sqs", "cloudtasks"])
