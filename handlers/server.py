@@ -36,6 +36,9 @@ MESSAGES_GRACE_SECONDS = 1
 Together below Kubernetes's 30 seconds.
 """
 
+_NOTED_SECONDS = 5
+"""How long the first request may wait for the SSH node's restart to be noted."""
+
 _MISTAKE = 2
 _NO_DATABASE = 1
 _QUIET = ("GET /ping", "GET /health", "GET /metrics")
@@ -119,7 +122,9 @@ def _lifespan(outpost: Outpost, metrics: Metrics) -> Callable[[FastAPI], Abstrac
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         jobs = [asyncio.create_task(run_forever(outpost, job, metrics.ran), name=job.job) for job in schedules(outpost)]
         if outpost.settings.ssh_generation:
-            jobs.append(asyncio.create_task(_say_restarted(outpost), name="ssh node"))
+            jobs.append(told := asyncio.create_task(_say_restarted(outpost), name="ssh node"))
+            if not outpost.settings.ssh_node_service:  # what starts from now on has its tunnel in this generation
+                await asyncio.wait({told}, timeout=_NOTED_SECONDS)
         try:
             yield
         finally:

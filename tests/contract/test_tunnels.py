@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections import Counter
+from contextlib import closing
 
+import httpx
 import pytest
 
 from tests.contract.conftest import Configured, config
-from tests.support.outpost import OutpostProcess
+from tests.support.outpost import NO_TLS, OutpostProcess
 from tests.support.recording_hub import RecordingHub
 from tests.support.waiting import eventually
 
@@ -49,6 +52,21 @@ def test_a_server_that_started_after_the_restart_has_its_tunnel(configured: Conf
     hub.start("new", env=hub_stub.env(), user_options={"returns": "http://new:1"})
     restart(outpost, "3")
     eventually(lambda: set_up(hub_stub) == {"http://old:1": 2, "http://new:1": 1})
+
+
+def test_nothing_starts_before_the_nodes_restart_is_noted(configured: Configured) -> None:
+    """Else it would be asked for again at once."""
+    outpost, _ = configured(IDLE, OUTPOST_SSH_GENERATION="1")
+    outpost.stop()
+    with closing(sqlite3.connect(outpost.env["SQL_DATABASE_URL"])) as database:
+        database.execute("BEGIN IMMEDIATE")  # it can be noted no sooner than this has ended
+        outpost.launch(OUTPOST_SSH_GENERATION="2", OUTPOST_MIGRATE="never")
+        eventually(lambda: outpost.log.read_text().count("Waiting for application startup") == 2)
+        with pytest.raises(httpx.ConnectError):
+            httpx.get(f"{outpost.url}/ping", verify=NO_TLS)
+        database.rollback()
+        outpost.wait()
+        assert database.execute("SELECT generation FROM ssh_node").fetchone() == ("2",)
 
 
 def test_a_hub_that_is_away_gets_its_tunnels_later(configured: Configured, hub_stub: RecordingHub) -> None:

@@ -85,8 +85,9 @@ def test_a_generation_makes_tunnels_be_rebuilt(running: OutpostOnCloudRun) -> No
     with running.hub() as hub:
         env = {"JUPYTERHUB_SETUPTUNNEL_URL": "http://127.0.0.1:1/tunnel"}
         assert hub.start("tunnelled", env=env).status_code == 200
-        assert running.invoke("tunnels", b'{"generation": "the next"}').json()["services"] == 0
-        assert running.invoke("tunnels", b'{"dry_run": true}').json() == {"services": 1, "dry_run": True}
+        body = b'{"generation": "the next", "dry_run": true}'
+        assert running.invoke("tunnels", body).json() == {"services": 1, "dry_run": True}
+        assert running.invoke("tunnels").json() == {"services": 0, "dry_run": False}, "the hub is away"
         assert hub.stop("tunnelled").status_code == 200
 
 
