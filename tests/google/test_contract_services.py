@@ -5,5 +5,6 @@ from __future__ import annotations
 import pytest
 
 from tests.contract.test_services import *
+from tests.google.conftest import ON_GUNICORN
 
-pytestmark = [pytest.mark.slow, pytest.mark.postgresql]
+pytestmark = [pytest.mark.slow, pytest.mark.postgresql, ON_GUNICORN]
