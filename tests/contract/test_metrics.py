@@ -83,10 +83,8 @@ def test_a_service_that_cannot_be_stopped_grows_old(configured: Configured) -> N
         return Scrape(outpost.url).value("outpost_oldest_service_age_seconds", status="stopping")
 
     eventually(lambda: age() > 0, FRESH)
-    failed = Scrape(outpost.url).value("outpost_stops_total", outcome="failed")
     before = age()
-    eventually(lambda: Scrape(outpost.url).value("outpost_stops_total", outcome="failed") > failed)
-    eventually(lambda: age() > before + 2)
+    eventually(lambda: age() > before)
 
 
 def test_refused_quotas_say_which_limit_it_was(configured: Configured) -> None:

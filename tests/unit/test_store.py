@@ -92,6 +92,32 @@ def test_who_comes_second_changes_nothing(store: SqlStore) -> None:
     assert store.status(seen.id) is Status.STARTING
 
 
+def test_a_stop_that_is_tried_again_is_as_old_as_when_it_was_asked_for(database: Database) -> None:
+    now = [NOW]
+    store = SqlStore(database, SEALER, lambda: now[0])
+    service = store.admit(a_service())
+    store.admit(a_service("other"))
+    now[0] = asked = NOW + HOUR
+    stopping = store.swap(service, status=Status.STOPPING)
+    assert stopping is not None
+    now[0] += HOUR
+    again = store.swap(stopping, attempts=1)
+    assert again is not None
+    assert store.swap(again, status=Status.STOPPING, lease_owner="me") is not None  # whoever tries claims it so
+    assert sorted((tally.status, tally.number, tally.oldest) for tally in store.tally()) == [
+        (Status.PENDING, 1, NOW),
+        (Status.STOPPING, 1, asked),
+    ]
+
+
+def test_a_stop_at_the_end_of_a_run_time_is_as_old_as_that_end(store: SqlStore) -> None:
+    ended = NOW - HOUR
+    running = store.swap(store.admit(a_service()), status=Status.RUNNING, end_date=ended)
+    assert running is not None
+    assert store.swap(running, status=Status.STOPPING) is not None
+    assert [tally.oldest for tally in store.tally()] == [ended]
+
+
 def test_what_is_gone_is_not_found(store: SqlStore) -> None:
     service = store.admit(a_service())
     assert store.delete(service) is True
