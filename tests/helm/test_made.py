@@ -18,11 +18,10 @@ from cryptography.fernet import Fernet
 
 from infra.settings import Settings
 from tests.helm.helm import CHART, RELEASE, VALUES, Helm, Object, one, outpost_container, pods_of
+from tests.helm.releases import KEY, SEPARATE
 from tests.support.outpost import NO_TLS, ROOT, OutpostProcess
 
-KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIF7tVr4xlASodCcrxpcFUMOCtAR+j0771OPeaZxiidTN hub"
 ECHO = "command=\"/bin/echo 'Connection allowed for port forwarding only'\""
-SEPARATE = {"sshPublicKeys": [KEY], "sshNode": {"separate": True}}
 POSTGRESQL = {"database": {"type": "postgresql"}, "extraEnvVarsSecrets": ["my-db-secret"]}
 
 
@@ -235,13 +234,29 @@ def test_no_pod_shares_a_sqlite_file_or_a_tunnel_with_its_successor(newest: Helm
     assert strategy(**POSTGRESQL) == strategy(**POSTGRESQL, **SEPARATE) == "RollingUpdate"
 
 
-def test_alerts_and_dashboard_are_handed_on_as_they_are(newest: Helm, chart: Path) -> None:
+@pytest.mark.parametrize("more", [{"sshPublicKeys": [KEY]}, SEPARATE], ids=["one container", "separate"])
+def test_a_policy_lets_the_ssh_node_see_whether_it_can_be_reached(newest: Helm, more: dict[str, Any]) -> None:
+    """Hubs are asked for their tunnels only then."""
+    outside, inside = {"ipBlock": {"cidr": "192.0.2.0/24"}}, {"port": "ssh", "protocol": "TCP"}
+    policy = {"enabled": True, "sshFrom": [outside], "egress": [{"to": [outside]}]}
+    made = newest.template(values={"networkPolicy": policy, **more})
+    of_node = f"{RELEASE}-ssh" if more is SEPARATE else RELEASE
+    spec = one(made, "NetworkPolicy", of_node)["spec"]
+    itself = {"podSelector": spec["podSelector"]}
+    assert {"ports": [inside], "from": [outside, itself]} in spec["ingress"]
+    if "Egress" in spec["policyTypes"]:
+        assert {"ports": [inside], "to": [itself]} in spec["egress"]
+    services = [item for item in made if item["kind"] == "Service" and item["metadata"]["name"] == f"{RELEASE}-ssh"]
+    assert services[0]["spec"]["selector"] == spec["podSelector"]["matchLabels"]
+
+
+def test_alerts_and_dashboard_are_handed_on_as_they_are(newest: Helm) -> None:
     on = {"metrics": {name: {"enabled": True} for name in ("prometheusRule", "dashboard")}}
-    made = newest.template(values=on, chart=chart)
-    alerts = yaml.safe_load((chart / "files" / "alerts.yaml").read_text())
+    made = newest.template(values=on)
+    alerts = yaml.safe_load((CHART / "files" / "alerts.yaml").read_text())
     assert one(made, "PrometheusRule")["spec"]["groups"] == alerts["groups"]
     dashboard = one(made, "ConfigMap", f"{RELEASE}-dashboard")["data"]["outpost.json"]
-    assert dashboard == (chart / "files" / "dashboard.json").read_text()
+    assert dashboard == (CHART / "files" / "dashboard.json").read_text()
 
 
 NOTES = {

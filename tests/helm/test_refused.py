@@ -10,8 +10,8 @@ import pytest
 import yaml
 
 from tests.helm.helm import CHART, Helm, Refused
+from tests.helm.releases import KEY
 
-KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIF7tVr4xlASodCcrxpcFUMOCtAR+j0771OPeaZxiidTN hub"
 PRIVATE = "-----BEGIN OPENSSH PRIVATE KEY-----\nnot really one\n-----END OPENSSH PRIVATE KEY-----"
 
 IMPOSSIBLE: dict[str, tuple[dict[str, Any], str]] = {
