@@ -109,13 +109,15 @@ async def test_during_a_start_a_pod_that_is_not_there_has_not_ended(spawning: Sp
 async def test_during_a_start_a_container_that_has_ended_is_its_exit_code_with_logs(
     spawning: Spawning, kubelet: Kubelet
 ) -> None:
+    spawning.config.KubeSpawner.extra_pod_config = {"restartPolicy": "Never"}  # else it runs again a moment later
     kubelet.script(spawning.namespace.name, Scenario(output="bad option\n"))
     running = await spawning.start(a_service())
     starting = replace(running, state=spawning.stored)
     kubelet.end(spawning.namespace.name, running.state["pod_name"], 2)
 
-    while (code := await spawning.poll_starting(starting)) is None:
-        await asyncio.sleep(0.05)
+    async with asyncio.timeout(20):
+        while (code := await spawning.poll_starting(starting)) is None:
+            await asyncio.sleep(0.05)
     assert code == 2
     assert "bad option" in await spawning.logs(starting)
 
