@@ -21,7 +21,7 @@ from handlers.api import create_app
 from infra.store import SqlStore
 from tests.support import cloud_tasks
 from tests.support.aws import Aws
-from tests.support.clock import Clock
+from tests.support.clock import Clock, RunningClock
 from tests.support.dispatchers import Deployment, InProcess, OnCloudTasks, OnSqs, until
 from tests.support.outpost import ROOT
 
@@ -37,6 +37,12 @@ NOBODYS_BUSINESS = (
     *(value for value in ENV.values() if len(value) > 1),
     *("the-name", "hub1", "the-auth-state", "the-option"),
 )
+
+
+@pytest.fixture
+def clock() -> Clock:
+    """Cloud Tasks takes nothing that is due in years, so this is its time too."""
+    return RunningClock()
 
 
 @pytest.fixture(params=["in-process", "sqs", "cloudtasks"])

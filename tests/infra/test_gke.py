@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, MutableMapping
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -18,7 +18,7 @@ from core.errors import ConfigError
 from infra.settings import read_settings
 from tests.infra.conftest import Reach
 from tests.support import google as google_support
-from tests.support.clock import Clock
+from tests.support.clock import Clock, RunningClock
 from tests.support.google import CLUSTER, Google
 
 ROOT = Path(__file__).parents[2]
@@ -39,10 +39,8 @@ def google(environ: MutableMapping[str, str], tmp_path: Path, monkeypatch: pytes
 
 @pytest.fixture
 def clock() -> Clock:
-    """Google's code dates tokens by the real time, where this clock begins."""
-    clock = Clock()
-    clock.now = datetime.now(UTC)
-    return clock
+    """Google's code dates tokens by the real time."""
+    return RunningClock()
 
 
 def token_in(environ: MutableMapping[str, str]) -> str:
