@@ -7,7 +7,7 @@ from importlib import metadata
 from fastapi import FastAPI
 
 from handlers import errors
-from handlers.auth import BasicAuth, ReadPasswords
+from handlers.auth import BasicAuth, Reread
 from handlers.limits import BodyLimit
 from handlers.observed import Observe, Observed
 from handlers.paths import RawPaths
@@ -15,9 +15,7 @@ from handlers.routes import flavors, health, services, ssh_node
 from infra.wiring import Outpost
 
 
-def create_app(
-    outpost: Outpost, reread_passwords: ReadPasswords | None = None, observe: Observe | None = None
-) -> FastAPI:
+def create_app(outpost: Outpost, reread: Reread | None = None, observe: Observe | None = None) -> FastAPI:
     """The API of one Outpost. It needs no lifespan: whoever serves it also runs the schedules."""
     app = FastAPI(
         title="Outpost",
@@ -31,12 +29,7 @@ def create_app(
     errors.install(app)
     # The last one added is the first to see a request.
     app.add_middleware(BodyLimit)
-    app.add_middleware(
-        BasicAuth,
-        passwords=outpost.settings.hub_passwords,
-        reread=reread_passwords,
-        ssh_node_token=outpost.settings.ssh_node_token.get_secret_value(),
-    )
+    app.add_middleware(BasicAuth, settings=outpost.settings, reread=reread)
     if observe is not None:
         app.add_middleware(Observed, observe=observe)
     app.add_middleware(RawPaths, base_path=outpost.settings.base_path)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import hmac
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Annotated
 
 from fastapi import Depends, Request
@@ -14,12 +14,13 @@ from fastapi.security import HTTPBasic
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from core.threads import in_thread
+from infra.settings import Settings
 
 OPEN_PATHS = frozenset({"/ping", "/health", "/metrics"})
 SSH_NODE_PATH = "/ssh-node"
 """Not a hub's: the SSH node has a token of its own."""
 
-ReadPasswords = Callable[[], Mapping[str, str]]
+Reread = Callable[[], Settings]
 
 _BEARER = {"WWW-Authenticate": "Bearer"}
 _DENIED = {"WWW-Authenticate": 'Basic realm="Outpost", charset="UTF-8"'}
@@ -28,21 +29,15 @@ _DENIED = {"WWW-Authenticate": 'Basic realm="Outpost", charset="UTF-8"'}
 class BasicAuth:
     """ASGI middleware that lets hubs in and nobody else; the hub's name is then ``scope["hub"]``."""
 
-    def __init__(
-        self,
-        app: ASGIApp,
-        passwords: Mapping[str, str],
-        reread: ReadPasswords | None = None,
-        ssh_node_token: str = "",
-    ) -> None:
-        """``reread`` tells the passwords of this moment; it is asked when somebody is not let in."""
+    def __init__(self, app: ASGIApp, settings: Settings, reread: Reread | None = None) -> None:
+        """``reread`` tells the settings of this moment; it is asked when somebody is not let in."""
         self._app = app
-        self._ssh_node_token = ssh_node_token
         self._reread = reread
-        self._know(passwords)
+        self._know(settings)
 
-    def _know(self, passwords: Mapping[str, str]) -> None:
-        self._known = [(f"{name}:{password}".encode(), name) for name, password in passwords.items()]
+    def _know(self, settings: Settings) -> None:
+        self._known = [(f"{name}:{password}".encode(), name) for name, password in settings.hub_passwords.items()]
+        self._ssh_node_token = settings.ssh_node_token.get_secret_value().encode()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer 401 without a hint which part was wrong, or hand on."""
@@ -51,27 +46,36 @@ class BasicAuth:
             await self._app(scope, receive, send)
             return
         login = dict(scope["headers"]).get(b"authorization", b"")
-        if path == SSH_NODE_PATH:
-            await (self._refusal_of_node(login) or self._app)(scope, receive, send)
+        lets_in = self._is_node if path == SSH_NODE_PATH else self._is_hub
+        if not lets_in(login, scope) and not (await self._has_reread(login) and lets_in(login, scope)):
+            await self._denial(path)(scope, receive, send)
             return
-        hub = self._hub(login)
-        if hub is None and login and self._reread is not None:
-            self._know(await in_thread(self._reread))
-            hub = self._hub(login)
-        if hub is None:
-            denied = JSONResponse({"detail": "Not authenticated"}, 401, headers=_DENIED)
-            await denied(scope, receive, send)
-            return
-        scope["hub"] = hub
         await self._app(scope, receive, send)
 
-    def _refusal_of_node(self, header: bytes) -> JSONResponse | None:
+    async def _has_reread(self, login: bytes) -> bool:
+        """The passwords and the token may be others by now."""
+        if not login or self._reread is None:
+            return False
+        self._know(await in_thread(self._reread))
+        return True
+
+    def _denial(self, path: str) -> JSONResponse:
+        if path != SSH_NODE_PATH:
+            return JSONResponse({"detail": "Not authenticated"}, 401, headers=_DENIED)
         if not self._ssh_node_token:
             return JSONResponse({"detail": "OUTPOST_SSH_NODE_TOKEN is not set"}, 404)
-        scheme, _, given = header.partition(b" ")
-        if scheme.lower() == b"bearer" and hmac.compare_digest(self._ssh_node_token.encode(), given.strip()):
-            return None
         return JSONResponse({"detail": "Not authenticated"}, 401, headers=_BEARER)
+
+    def _is_node(self, header: bytes, _: Scope) -> bool:
+        scheme, _, given = header.partition(b" ")
+        is_right = hmac.compare_digest(self._ssh_node_token, given.strip())
+        return bool(self._ssh_node_token) and scheme.lower() == b"bearer" and is_right
+
+    def _is_hub(self, header: bytes, scope: Scope) -> bool:
+        hub = self._hub(header)
+        if hub is not None:
+            scope["hub"] = hub
+        return hub is not None
 
     def _hub(self, header: bytes) -> str | None:
         """Every known hub is compared, in constant time, whoever is asking."""

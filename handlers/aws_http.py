@@ -21,7 +21,7 @@ _FUNCTION_URL_DOMAIN = ".lambda-url."
 
 def http(function: FunctionOutpost, observe: Observe) -> Mangum:
     """The API for HTTP events. It has no lifespan: an instance may be frozen for ever after any answer."""
-    app = create_app(function.outpost, lambda: function.environment.reread().hub_passwords, observe)
+    app = create_app(function.outpost, function.environment.reread, observe)
     return Mangum(_Drained(app, function), lifespan="off", custom_handlers=FORMATS)
 
 

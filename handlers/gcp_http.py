@@ -39,7 +39,7 @@ register_url_convertor("path", AnyPath())
 
 def http(function: FunctionOutpost) -> ASGIApp:
     """The API. It has no lifespan: an instance may stand still for ever after any answer."""
-    return create_app(function.outpost, lambda: function.environment.reread().hub_passwords)
+    return create_app(function.outpost, function.environment.reread)
 
 
 class Answer(Response):

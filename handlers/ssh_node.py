@@ -11,18 +11,20 @@ import time
 import urllib.error
 import urllib.request
 import uuid
-from collections.abc import Callable
 from http.client import HTTPException
 
 log = logging.getLogger("ssh-node")
 
 PAUSE_SECONDS = 1.0
+_REFUSED_PAUSE_SECONDS = 10.0
 _TIMEOUT_SECONDS = 5.0
-_MISTAKES = (401, 404, 422)
+_NO_ANSWER = 0
 
 
 def main() -> int:
-    """Tell ``OUTPOST_SSH_NODE_URL`` a new generation, until it is taken; 2 when Outpost refuses it.
+    """Tell ``OUTPOST_SSH_NODE_URL`` a new generation, until it is taken; 2 when a setting cannot be right.
+
+    An Outpost that refuses is asked again as well: it may be the one that is being replaced, or get its token later.
 
     ``OUTPOST_SSH_NODE_SERVICE`` (``HOST:PORT``) is waited for first: a hub that is asked before it can reach the
     node gives its server up.
@@ -39,25 +41,31 @@ def main() -> int:
         log.error("OUTPOST_SSH_NODE_SERVICE: must be HOST:PORT, where hubs reach the SSH node")
         return 2
     if service:
-        _repeat(lambda: greets(service), f"{service} does not answer as an SSH server yet")
-    generation = uuid.uuid4().hex
-    status = _repeat(lambda: _tell(url, token, generation), f"{url} does not answer yet")
-    if status in _MISTAKES:
-        log.error("%s refuses to hear that the SSH node has restarted: HTTP %d", url, status)
-        return 2
+        _wait_for(service)
+    _tell(url, token, uuid.uuid4().hex)
     log.info("Outpost knows that this SSH node has restarted")
     return 0
 
 
-def _repeat(attempt: Callable[[], int], waiting: str) -> int:
-    """The first result of ``attempt`` that is not 0; says once that it waits."""
+def _wait_for(service: str) -> None:
     said = False
-    while not (result := attempt()):
+    while not greets(service):
         if not said:
-            log.info("%s; trying on", waiting)
+            log.info("%s does not answer as an SSH server yet; trying on", service)
         said = True
         time.sleep(PAUSE_SECONDS)
-    return result
+
+
+def _tell(url: str, token: str, generation: str) -> None:
+    """Until Outpost knows it; each kind of trouble is said once."""
+    said = None
+    while (status := _answer(url, token, generation)) >= 300 or status == _NO_ANSWER:
+        if status != said and status == _NO_ANSWER:
+            log.info("%s does not answer yet; trying on", url)
+        elif status != said:
+            log.error("%s does not take it that the SSH node has restarted: HTTP %d; trying on", url, status)
+        said = status
+        time.sleep(PAUSE_SECONDS if status == _NO_ANSWER else _REFUSED_PAUSE_SECONDS)
 
 
 def greets(service: str) -> bool:
@@ -70,8 +78,8 @@ def greets(service: str) -> bool:
         return False
 
 
-def _tell(url: str, token: str, generation: str) -> int:
-    """The status of an answer that settles it, else 0."""
+def _answer(url: str, token: str, generation: str) -> int:
+    """The HTTP status, or ``_NO_ANSWER``: an Outpost or its database that is away counts as silent."""
     headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
     request = urllib.request.Request(url, json.dumps({"generation": generation}).encode(), headers)  # noqa: S310
     try:
@@ -79,9 +87,9 @@ def _tell(url: str, token: str, generation: str) -> int:
             return int(answer.status)
     except urllib.error.HTTPError as error:
         error.close()
-        return error.code if error.code in _MISTAKES else 0
+        return error.code if error.code < 500 else _NO_ANSWER
     except (OSError, HTTPException):
-        return 0
+        return _NO_ANSWER
 
 
 if __name__ == "__main__":

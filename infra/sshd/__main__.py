@@ -32,11 +32,11 @@ def main(command: list[str]) -> int:
 
 
 async def _together(sshd: list[str], command: list[str]) -> int:
-    processes = [await asyncio.create_subprocess_exec(*words) for words in (sshd, command) if words]
-    ended = [asyncio.create_task(process.wait()) for process in processes]
     asked = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, asked.set)
+    processes = [await asyncio.create_subprocess_exec(*words) for words in (sshd, command) if words]
+    ended = [asyncio.create_task(process.wait()) for process in processes]
     waiting = asyncio.create_task(asked.wait())
     await asyncio.wait([*ended, waiting], return_when=asyncio.FIRST_COMPLETED)
     waiting.cancel()

@@ -85,15 +85,19 @@ def test_the_node_waits_for_an_outpost_that_starts_later(configured: Configured)
 
 
 @pytest.mark.parametrize(("configured_token", "status"), [("another secret", 401), ("", 404)])
-def test_the_node_gives_up_and_says_so_when_outpost_refuses(
-    configured: Configured, configured_token: str, status: int
+def test_the_node_says_that_outpost_refuses_and_goes_on_until_another_one_does_not(
+    configured: Configured, hub_stub: RecordingHub, configured_token: str, status: int
 ) -> None:
-    outpost, _ = configured(IDLE, **ENV | {"OUTPOST_SSH_NODE_TOKEN": configured_token})
+    outpost, hub = configured(IDLE, **ENV | {"OUTPOST_SSH_NODE_TOKEN": configured_token})
+    hub.start("a", env=hub_stub.env(), user_options={"returns": "http://a:1"})
     with node(outpost.url) as process:
-        _, said = process.communicate(timeout=20)
-    assert process.returncode == 2
-    assert f"HTTP {status}" in said.decode()
-    assert "a shared secret" not in said.decode()
+        assert process.stderr is not None
+        assert f"HTTP {status}" in process.stderr.readline().decode()
+        outpost.stop()
+        outpost.start(**ENV)
+        assert process.wait(30) == 0
+        assert b"a shared secret" not in process.stderr.read()
+    eventually(lambda: set_up(hub_stub) == {"http://a:1": 1})
 
 
 def test_nobody_else_can_say_it_not_even_a_hub(configured: Configured, hub_stub: RecordingHub) -> None:

@@ -205,8 +205,7 @@ async def test_a_hubs_rotated_password_lets_it_in_without_a_restart_and_guessing
     aws.secret("hubs", usernames="hub1;hub2", passwords="old password;other password")
     environ["OUTPOST_SECRETS"] = "hubs"
     environment = Environment(clock)
-    passwords = environment.settings.hub_passwords
-    app = BasicAuth(PlainTextResponse("in"), passwords, lambda: environment.reread().hub_passwords)
+    app = BasicAuth(PlainTextResponse("in"), environment.settings, environment.reread)
     calls = calls_of("secretsmanager")
 
     async def login(password: str, hub: str = "hub1") -> int:
@@ -231,3 +230,22 @@ async def test_a_hubs_rotated_password_lets_it_in_without_a_restart_and_guessing
     assert "401 Unauthorized" in caplog.text, "httpx's lines of this level are there"
     for password in ("old password", "new password", "other password", "guess 7"):
         assert password not in caplog.text
+
+
+async def test_the_ssh_nodes_rotated_token_is_taken_without_a_restart(
+    aws: Aws, clock: Clock, environ: MutableMapping[str, str]
+) -> None:
+    aws.secret("node", OUTPOST_SSH_NODE_TOKEN="old token")
+    environ["OUTPOST_SECRETS"] = "node"
+    environment = Environment(clock)
+    app = BasicAuth(PlainTextResponse("in"), environment.settings, environment.reread)
+
+    async def restarted(token: str) -> int:
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://outpost") as http:
+            return (await http.post("/ssh-node", headers={"authorization": f"Bearer {token}"})).status_code
+
+    assert await restarted("old token") == 200
+    aws.secret("node", OUTPOST_SSH_NODE_TOKEN="new token")
+    clock.forward(minutes=1)
+    assert await restarted("new token") == 200
+    assert await restarted("old token") == 401
