@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Literal
 
 from core.config import JupyterHubOutpost
 from core.errors import HubUnreachable
 from core.hooks import resolve
 from core.ports import HubCall, HubClient, Meter
+
+LATER = (408, 425, 429)
+"""HTTP statuses of who is there, but not now."""
 
 
 class HubCalls:
@@ -31,13 +34,21 @@ class HubCalls:
     async def _counted(
         self, hub: str, call: HubCall, method: str, url: str, token: str, body: Mapping[str, Any] | None, ca: str
     ) -> tuple[int, bytes]:
-        options = await self._options()
+        outcome: Literal["ok", "refused", "unreachable"] = "unreachable"  # also when nobody waits any longer
         try:
+            options = await self._options()
             status, answer = await self._client.call(method, url, token, body, ca=ca, options=options)
         except HubUnreachable:
-            self._meter.hub_called(hub, call, "unreachable")
             raise
-        self._meter.hub_called(hub, call, "ok" if status < 400 else "refused")
+        except Exception as error:  # an operator's options or a hub's CA may be anything
+            raise HubUnreachable(
+                f"it cannot be called, see request_kwargs and its CA: {type(error).__name__}: {error}"
+            ) from error
+        else:
+            if status not in LATER:
+                outcome = "ok" if status < 400 else "refused"
+        finally:
+            self._meter.hub_called(hub, call, outcome)
         return status, answer
 
     async def _options(self) -> Mapping[str, object]:

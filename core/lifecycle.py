@@ -226,6 +226,8 @@ class Lifecycle:
         failure = "The start was cut off because Outpost was restarted; please start the server again"
         cut = await in_thread(self._parts.store.swap, service, status=Status.STOPPING, failure=failure, attempts=0)
         fault_point("recover:cut-off")
+        if cut is not None:
+            self._parts.meter.start_ended(service.hub, "failed", None)
         return cut
 
     async def expire(self, service_id: int) -> None:

@@ -126,7 +126,10 @@ class Store(Protocol):
         """Give a claim back: the tunnel is due again at that moment. ``claim`` says what is to be remembered."""
 
     def tunnels_set_up(self, service_ids: Sequence[int], generation: str, failure: str | None = None) -> None:
-        """These tunnels are of that generation now, or given up with ``failure``. Disturbs no swap."""
+        """These tunnels are of that generation now, or given up with ``failure``; unless it is an old one by now.
+
+        Disturbs no swap.
+        """
 
     def tally(self) -> list[Tally]:
         """All services, counted."""
@@ -154,7 +157,8 @@ class Tally(NamedTuple):
 class Meter(Protocol):
     """Counts what happens. Nothing here raises or takes time; labels have few values, and none names a user."""
 
-    def start_ended(self, hub: str, outcome: Literal["running", "failed", "cancelled"], seconds: float) -> None: ...
+    def start_ended(self, hub: str, outcome: Literal["running", "failed", "cancelled"], seconds: float | None) -> None:
+        """``seconds`` is None when nobody knows how long it took."""
 
     def stop_ended(self, hub: str, outcome: Literal["stopped", "failed"], seconds: float) -> None: ...
 

@@ -9,12 +9,15 @@ from core import driving
 from core.errors import StopFailed
 from core.faults import fault_point
 from core.logs import service_logger
-from core.model import Service
+from core.model import JsonDict, Service
 from core.parts import Parts
-from core.spawners.adapter import StatelessSpawner
+from core.ports import Changes
+from core.spawners.adapter import OWN_STATE, StatelessSpawner
 from core.spawners.build import spawner_of
 from core.threads import in_thread
 
+_GONE = "gone"
+"""Outpost's note that a server is stopped, and only its hub does not know yet."""
 _FIRST_RETRY = timedelta(seconds=5)
 _LONGEST_RETRY = timedelta(minutes=10)
 _MOST_TELLS = 12
@@ -41,6 +44,9 @@ class Stopper:
         ``spawner`` is the live object of a start that has just failed. Raises ``StopFailed``: the row then
         stays, with ``attempts`` and ``retry_at``.
         """
+        if _notes(service).get(_GONE):
+            await self.finish(service)
+            return []
         log = service_logger(str(service.identity))
         began = self._parts.clock()
         try:
@@ -65,7 +71,7 @@ class Stopper:
     async def finish(self, service: Service) -> None:
         """Nothing runs any more: tell the hub of a failed start, and delete the row."""
         if service.failure and not await self._told(service):
-            await self._again(service)
+            await self._again(service, is_gone=True)
             return
         fault_point("stop:before-delete")
         await in_thread(self._parts.store.delete, service)
@@ -85,14 +91,14 @@ class Stopper:
     async def _told(self, service: Service) -> bool:
         return await self._parts.notifier.start_failed(service) or service.attempts >= _MOST_TELLS
 
-    async def _again(self, service: Service) -> None:
+    async def _again(self, service: Service, is_gone: bool = False) -> None:
         attempts = service.attempts + 1
         retry_at = self._parts.clock() + retry_after(attempts)
-        await in_thread(
-            self._parts.store.swap,
-            service,
-            attempts=attempts,
-            retry_at=retry_at,
-            lease_owner=None,
-            lease_until=None,
-        )
+        changes = Changes(attempts=attempts, retry_at=retry_at, lease_owner=None, lease_until=None)
+        if is_gone:
+            changes["state"] = service.state | {OWN_STATE: _notes(service) | {_GONE: True}}
+        await in_thread(self._parts.store.swap, service, **changes)
+
+
+def _notes(service: Service) -> JsonDict:
+    return dict(service.state.get(OWN_STATE) or {})

@@ -18,7 +18,7 @@ from core.config import JupyterHubOutpost
 from core.errors import HubFailed, HubUnreachable, StoreUnavailable, Unreadable
 from core.faults import fault_point
 from core.hooks import resolve
-from core.hub_calls import HubCalls
+from core.hub_calls import LATER, HubCalls
 from core.model import Service
 from core.ports import Clock, Store, TunnelBehind, TunnelClaim
 from core.redact import hide, secrets_of
@@ -38,7 +38,7 @@ _AWAY_SECONDS = 10
 _FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS, _MOST_FAILURES = 10, 600, 20
 """Of a hub that answers, but fails: about two hours and a half."""
 _PART_OF_LEASE = 0.8
-_DENIED, _LATER = (401, 403), (408, 425, 429)
+_DENIED = (401, 403)
 
 
 @dataclass
@@ -133,9 +133,12 @@ class Tunnels:
         return [hub for hub in hubs if not await _answer(outpost.ssh_recreate_at_start, True, outpost, hub)]
 
     async def _ask(self, behind: Iterable[TunnelBehind], generation: str) -> int:
-        """Every hub beside the others; what was tried in vain before comes last, so that it keeps nothing waiting."""
+        """Every hub beside the others, its newest services first: old ones may know the hub by an address it had.
+
+        What was tried in vain before comes last, so that it keeps nothing waiting.
+        """
         by_hub: dict[str, list[int]] = defaultdict(list)
-        for row in sorted(behind, key=lambda row: row.failed):
+        for row in sorted(behind, key=lambda row: (row.failed, -row.service_id)):
             by_hub[row.hub].append(row.service_id)
         places, deadline = asyncio.Semaphore(_AT_ONCE_IN_ALL), self._clock() + self._budget
         hubs = [_Hub(generation, deadline, places, iter(service_ids)) for service_ids in by_hub.values()]
@@ -190,7 +193,7 @@ class Tunnels:
             return
         fault_point("tunnel:after-call")
         hub.heard()
-        if status in _LATER:
+        if status in LATER:
             await self._later(service, hub, TunnelClaim(claim.attempts + 1, f"HTTP {status}"), claim)
             return
         failure = f"HTTP {status}" if status >= 400 else None

@@ -66,7 +66,7 @@ class BasicAuth:
             return JSONResponse({"detail": "OUTPOST_SSH_NODE_TOKEN is not set"}, 404)
         return JSONResponse({"detail": "Not authenticated"}, 401, headers=_BEARER)
 
-    def _is_node(self, header: bytes, _: Scope) -> bool:
+    def _is_node(self, header: bytes, scope: Scope) -> bool:
         scheme, _, given = header.partition(b" ")
         is_right = hmac.compare_digest(self._ssh_node_token, given.strip())
         return bool(self._ssh_node_token) and scheme.lower() == b"bearer" and is_right

@@ -120,7 +120,10 @@ def check_start_up(outpost: Outpost) -> None:
 def _lifespan(outpost: Outpost, metrics: Metrics) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        jobs = [asyncio.create_task(run_forever(outpost, job, metrics.ran), name=job.job) for job in schedules(outpost)]
+        jobs = []
+        for schedule in schedules(outpost):
+            metrics.scheduled(schedule.job, outpost.clock())
+            jobs.append(asyncio.create_task(run_forever(outpost, schedule, metrics.ran), name=schedule.job))
         if outpost.settings.ssh_generation:
             jobs.append(told := asyncio.create_task(_say_restarted(outpost), name="ssh node"))
             if not outpost.settings.ssh_node_service:  # what starts from now on has its tunnel in this generation

@@ -24,8 +24,8 @@ log = logging.getLogger(__name__)
 CACHED = timedelta(seconds=5)
 """Who scrapes more often, or floods, costs the database nothing more."""
 
-_PATIENCE_SECONDS = 5
-"""Below the ten seconds that Prometheus waits for a scrape."""
+_PATIENCE_SECONDS, _HOOK_SECONDS = 5, 3
+"""For the database, and then for an operator's hook: together below the ten that Prometheus waits for a scrape."""
 
 _WAITING = (Status.PENDING, Status.STARTING, Status.STOPPING)
 
@@ -56,7 +56,7 @@ class Exposition:
             now = self._outpost.clock()
             if self._standing is None or now - self._standing.at >= CACHED:
                 self._standing = await self._look(now)
-        return await in_thread(generate_latest, self._metrics.registry)
+        return generate_latest(self._metrics.registry)  # not in a store's thread, which may wait for the database
 
     @property
     def standing(self) -> Standing | None:
@@ -67,14 +67,16 @@ class Exposition:
         tallies: list[Tally] | None = None
         try:
             async with asyncio.timeout(_PATIENCE_SECONDS):
-                tallies = await self._tallies()
+                tallies = await in_thread(self._outpost.store.tally)
         except (StoreUnavailable, TimeoutError) as error:
             log.warning("metrics lack the services: %s", str(error) or f"no answer within {_PATIENCE_SECONDS} seconds")
+        else:
+            tallies = await self._with_known_flavors(tallies)
         return Standing(now, tallies, self._outpost.file_problems())
 
-    async def _tallies(self) -> list[Tally]:
-        tallies = await in_thread(self._outpost.store.tally)
-        known = {hub: await self._known(hub) for hub in {tally.hub for tally in tallies}}
+    async def _with_known_flavors(self, tallies: list[Tally]) -> list[Tally]:
+        hubs = list({tally.hub for tally in tallies})
+        known = dict(zip(hubs, await asyncio.gather(*map(self._known, hubs)), strict=True))
         return [
             tally if tally.flavor in known[tally.hub] else tally._replace(flavor=UNDEFINED_FLAVOR) for tally in tallies
         ]
@@ -82,9 +84,11 @@ class Exposition:
     async def _known(self, hub: str) -> frozenset[str]:
         """Clients choose flavors, so only the operator's names may become labels."""
         try:
-            return await self._outpost.flavors.names(hub)
-        except OutpostError as error:
-            log.warning("metrics lack the flavors of the hub %s: %s", hub, error)
+            async with asyncio.timeout(_HOOK_SECONDS):
+                return await self._outpost.flavors.names(hub)
+        except (OutpostError, TimeoutError) as error:
+            why = str(error) or f"no answer within {_HOOK_SECONDS} seconds"
+            log.warning("metrics lack the flavors of the hub %s: %s", hub, why)
             return frozenset()
 
 

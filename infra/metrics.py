@@ -23,6 +23,7 @@ _SPAWNER_SECONDS = (0.5, 1, 2.5, 5, 10, 20, 30, 60, 120, 300, 600, 1200)
 
 _STARTS, _STOPS = ("running", "failed", "cancelled"), ("stopped", "failed")
 _POLLS, _CALLS = ("running", "ended", "unknown"), ("ok", "refused", "unreachable")
+_RUNS = ("ok", "failed")
 
 
 class Metrics:
@@ -63,7 +64,7 @@ class Metrics:
         self._runs = self._counter("schedule_runs", "Passes of scheduled work: ok, failed.", "schedule", "outcome")
         self._last_run = Gauge(
             "outpost_schedule_last_success_timestamp_seconds",
-            "When this process last did a pass of scheduled work; another one may have done a later one.",
+            "When this process last did a pass of scheduled work, or started; another one may have done a later one.",
             ["schedule"],
             registry=self.registry,
         )
@@ -96,9 +97,10 @@ class Metrics:
         self._requests.labels(call, str(status)).inc()
         self._request_seconds.labels(call).observe(seconds)
 
-    def start_ended(self, hub: str, outcome: str, seconds: float) -> None:
+    def start_ended(self, hub: str, outcome: str, seconds: float | None) -> None:
         self._starts.labels(hub, outcome).inc()
-        self._start_seconds.labels(outcome).observe(seconds)
+        if seconds is not None:
+            self._start_seconds.labels(outcome).observe(seconds)
 
     def stop_ended(self, hub: str, outcome: str, seconds: float) -> None:
         self._stops.labels(hub, outcome).inc()
@@ -115,6 +117,12 @@ class Metrics:
 
     def hub_called(self, hub: str, call: str, outcome: str) -> None:
         self._hub_calls.labels(hub, call, outcome).inc()
+
+    def scheduled(self, schedule: str, at: datetime) -> None:
+        """Its passes begin at that moment: one that never succeeds grows old from then on."""
+        for outcome in _RUNS:
+            self._runs.labels(schedule, outcome)
+        self._last_run.labels(schedule).set(at.timestamp())
 
     def ran(self, schedule: str, at: datetime | None) -> None:
         """A pass of a schedule was done at that moment, or with None it failed."""

@@ -227,7 +227,8 @@ class SqlStore:
         """These tunnels are of that generation now, or given up."""
         if not service_ids:
             return
-        note = update(services).values(tunnel_generation=generation, tunnel_failure=failure)
+        current = statements.ssh_generation.scalar_subquery() == generation
+        note = update(services).where(current).values(tunnel_generation=generation, tunnel_failure=failure)
         with self._db.write() as db:
             for some in _batched(service_ids):
                 db.execute(note.where(services.c.id.in_(some)))
