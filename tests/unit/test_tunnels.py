@@ -28,6 +28,10 @@ START = datetime(2030, 1, 1, tzinfo=UTC)
 TICK = timedelta(seconds=30)
 
 
+async def at_once(_: str) -> None:
+    """Nothing comes between a call and its answer."""
+
+
 class World:
     """A hub, a clock that stands still between ticks, and services whose tunnels are gone."""
 
@@ -36,6 +40,8 @@ class World:
         self.asked: Counter[str] = Counter()
         self.most_at_once = self.at_once = self.at_once_at_first = 0
         self.answer: int | type[HubUnreachable] = 204
+        self.gone: set[str] = set()
+        self.meanwhile = at_once
         self.store = SqlStore(database, sealer, lambda: self.now)
         self.store.ssh_restarted("1")
         self.background = Background()
@@ -69,12 +75,15 @@ class World:
     ) -> tuple[int, bytes]:
         """The hub."""
         self.asked[url] += 1
+        await self.meanwhile(url)
         self.at_once += 1
         self.most_at_once = max(self.most_at_once, self.at_once)
         await asyncio.sleep(0.01)
         if self.asked.total() == 1:
             self.at_once_at_first = self.at_once
         self.at_once -= 1
+        if url in self.gone:
+            raise HubUnreachable("nobody is there")
         if isinstance(self.answer, int):
             return self.answer, b""
         raise self.answer("it does not")
@@ -168,3 +177,26 @@ async def test_a_service_that_was_tried_in_vain_comes_after_the_others(world: Wo
     await world.replica().rebuild()
     assert next(iter(world.asked)) not in first
     assert len(world.asked) == 5
+
+
+async def test_services_that_started_before_the_hub_moved_keep_no_newer_one_waiting(world: World) -> None:
+    world.services(100)
+    world.gone = {f"https://hub/{index}" for index in range(90)}
+    await world.replica().rebuild()
+    assert {url for url in world.asked if url not in world.gone} == {f"https://hub/{index}" for index in range(90, 100)}
+
+
+async def test_an_answer_that_comes_after_the_next_restart_changes_nothing(world: World) -> None:
+    world.services(1)
+
+    async def restart_meanwhile(_: str) -> None:
+        world.meanwhile = at_once
+        world.store.ssh_restarted("3")
+        assert await world.replica().rebuild() == 1
+
+    world.meanwhile = restart_meanwhile
+    await world.replica().rebuild()
+    for _ in range(3):
+        world.now += TICK
+        await world.replica().rebuild()
+    assert world.asked.total() == 2, "once for each restart"
