@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import re
+import sqlite3
 import tempfile
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 
 import httpx
@@ -124,6 +127,29 @@ def test_calls_to_hubs_are_counted_by_outcome(
     assert all_told.value("outpost_hub_calls_total") == of_this
 
 
+def test_a_schedule_that_never_succeeds_grows_old_from_the_start(configured: Configured) -> None:
+    outpost, _ = configured("", OUTPOST_TUNNELS_SLEEP_TIMER="0.2")
+    with closing(sqlite3.connect(outpost.env["SQL_DATABASE_URL"])) as database:
+        database.execute("DROP TABLE ssh_node")
+    scrape = Scrape(outpost.url)
+    for schedule in ("recover", "tunnels"):
+        assert scrape.value("outpost_schedule_last_success_timestamp_seconds", schedule=schedule) > 1e9
+        for outcome in ("ok", "failed"):
+            runs = frozenset({("schedule", schedule), ("outcome", outcome)})
+            assert runs in scrape.series("outpost_schedule_runs_total")
+
+    def last() -> float:
+        return Scrape(outpost.url).value("outpost_schedule_last_success_timestamp_seconds", schedule="tunnels")
+
+    def failed() -> float:
+        return Scrape(outpost.url).value("outpost_schedule_runs_total", schedule="tunnels", outcome="failed")
+
+    eventually(failed)
+    before, times = last(), failed()
+    eventually(lambda: failed() > times)
+    assert last() == before
+
+
 def test_the_first_time_something_happens_is_a_rise(configured: Configured) -> None:
     outpost, _ = configured("")
     scrape = Scrape(outpost.url)
@@ -205,6 +231,44 @@ def test_a_database_that_is_away_is_told_of(configured: Configured, own_cluster:
     assert Scrape(outpost.url).series("outpost_services") == {}
     own_cluster.start()
     eventually(lambda: Scrape(outpost.url).value("outpost_services") == 1, 30)
+
+
+@pytest.mark.postgresql
+def test_a_database_that_hangs_is_told_of_in_the_time_prometheus_waits(
+    configured: Configured, own_cluster: Cluster
+) -> None:
+    outpost, hub = configured("", **own_cluster.create_database("metrics"))
+    hub.start("a")
+    with ThreadPoolExecutor(8) as pollers, own_cluster.frozen():
+        polls = [pollers.submit(hub.poll, "a") for _ in range(8)]
+        eventually(lambda: Scrape(outpost.url, 10).series("outpost_database_up") == {frozenset(): 0}, 30)
+        assert not all(poll.done() for poll in polls)
+    for poll in polls:
+        poll.result()
+    eventually(lambda: Scrape(outpost.url).value("outpost_database_up") == 1, 30)
+
+
+SLOW_HOOK = """
+from pathlib import Path
+
+async def flavors(hub):
+    import asyncio
+    if Path({slow!r}).exists():
+        await asyncio.sleep(60)
+    return {{"small": {{"max": 2}}}}
+
+c.JupyterHubOutpost.flavors = flavors
+"""
+
+
+def test_a_hook_that_hangs_costs_the_flavors_names_and_nothing_else(configured: Configured, tmp_path: Path) -> None:
+    slow = tmp_path / "slow"
+    outpost, hub = configured(SLOW_HOOK.format(slow=str(slow)))
+    hub.start("a", flavor="small")
+    eventually(lambda: Scrape(outpost.url).value("outpost_services", flavor="small") == 1, FRESH)
+    slow.touch()
+    eventually(lambda: Scrape(outpost.url, 10).value("outpost_services", flavor="_undefined") == 1, 30)
+    assert Scrape(outpost.url, 10).value("outpost_database_up") == 1
 
 
 def test_a_file_that_is_not_in_force_is_told_of(configured: Configured) -> None:

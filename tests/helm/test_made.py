@@ -17,7 +17,7 @@ import yaml
 from cryptography.fernet import Fernet
 
 from infra.settings import Settings
-from tests.helm.helm import CHART, RELEASE, VALUES, Helm, Object, one, outpost_container, pods_of
+from tests.helm.helm import CHART, NAMESPACE, RELEASE, VALUES, Helm, Object, one, outpost_container, pods_of
 from tests.helm.releases import KEY, SEPARATE
 from tests.support.outpost import NO_TLS, ROOT, OutpostProcess
 
@@ -254,6 +254,9 @@ def test_alerts_and_dashboard_are_handed_on_as_they_are(newest: Helm) -> None:
     on = {"metrics": {name: {"enabled": True} for name in ("prometheusRule", "dashboard")}}
     made = newest.template(values=on)
     alerts = yaml.safe_load((CHART / "files" / "alerts.yaml").read_text())
+    absent = alerts["groups"][0]["rules"][0]
+    assert absent["expr"] == "absent(outpost_build_info)"
+    absent["expr"] = f'absent(outpost_build_info{{namespace="{NAMESPACE}"}})'  # others may be there
     assert one(made, "PrometheusRule")["spec"]["groups"] == alerts["groups"]
     dashboard = one(made, "ConfigMap", f"{RELEASE}-dashboard")["data"]["outpost.json"]
     assert dashboard == (CHART / "files" / "dashboard.json").read_text()

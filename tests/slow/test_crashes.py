@@ -13,6 +13,7 @@ from tests.slow.conftest import Make
 from tests.support.crash_cases import CASES, Case, Doing, Mode
 from tests.support.outpost import HubCalls, OutpostProcess, servers_in
 from tests.support.recording_hub import RecordingHub
+from tests.support.scrape import Scrape
 from tests.support.waiting import eventually
 
 CERTS = {name: f"the {name}" for name in ("keyfile", "certfile", "cafile")}
@@ -160,9 +161,11 @@ def test_a_hub_that_is_away_learns_of_the_failed_start_later(make: Make, hub_stu
         hub.start("a", asynchronous=True, user_options={"fail": "after"}, env=hub_stub.env())
         eventually(lambda: [s["status"] for s in hub.services()] == ["stopping"])
         eventually(lambda: servers_in(outpost.folder) == [])
+        eventually(lambda: outpost.log.read_text().count("the hub could not be told that the start failed") > 1)
         hub_stub.status = 204
         eventually(lambda: hub.services() == [], 30)
     assert failures(hub_stub) == 1
+    assert Scrape(outpost.url).value("outpost_stops_total", outcome="stopped") == 1, "it was stopped only once"
 
 
 @pytest.mark.slow
@@ -176,6 +179,7 @@ def test_another_replica_carries_on_what_a_dead_one_left(make: Make, hub_stub: R
         eventually(lambda: len(servers_in(first.folder)) == 2)
         first.kill()
         eventually(lambda: [s["name"] for s in living.services()] == ["running"])
+        assert Scrape(second.url).value("outpost_starts_total", outcome="failed") == 1
         assert len(servers_in(first.folder)) == 1
         assert living.poll("running").json()["status"] is None
         assert living.stop("running").status_code == 200

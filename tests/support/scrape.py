@@ -12,8 +12,9 @@ from tests.support.outpost import NO_TLS
 class Scrape:
     """One answer of ``/metrics``."""
 
-    def __init__(self, url: str) -> None:
-        answer = httpx.get(f"{url}/metrics", timeout=30, verify=NO_TLS)
+    def __init__(self, url: str, seconds: float = 30) -> None:
+        """Raises ``httpx.TimeoutException`` when the answer takes longer than so many seconds."""
+        answer = httpx.get(f"{url}/metrics", timeout=seconds, verify=NO_TLS)
         assert answer.status_code == 200, answer.text
         assert answer.headers["content-type"].startswith("text/plain; version=")
         self.text = answer.text
