@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import gc
 import tempfile
 import threading
 from collections.abc import Iterator, MutableMapping
