@@ -23,6 +23,7 @@ from core.model import UNDEFINED_FLAVOR, JsonDict
 from core.rules import CREDITS, FLAVORS, BrokenRules, Form, Resolution, Rules, resolve
 from core.rules.explain import explain
 from core.rules.read import read
+from infra.hub_client import checked_options
 from infra.settings import Settings, read_settings
 
 
@@ -117,6 +118,7 @@ def _static_problems(outpost: JupyterHubOutpost) -> Iterator[str]:
             or checked_limit("flavors_undefined_max", outpost.flavors_undefined_max)
         ),
         lambda: checked_limit("global_max_per_user", outpost.global_max_per_user),
+        lambda: callable(outpost.request_kwargs) or checked_options(outpost.request_kwargs),
     ]
     for check in checks:
         try:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
-from core.errors import HubFailed, HubUnreachable
+from core.errors import ConfigError, HubFailed, HubUnreachable
 
 _MAX_CONNECTIONS = 100
 _NO_ANSWER = 599
@@ -51,6 +51,25 @@ class TornadoHubClient:
         if response.code >= 500:
             raise HubFailed(f"HTTP {response.code}")
         return int(response.code), response.body or b""
+
+
+def checked_options(options: Mapping[str, Any]) -> Mapping[str, Any]:
+    """These options, unless no call could be made with them: then ``ConfigError`` that names ``request_kwargs``."""
+    from tornado.httpclient import HTTPRequest
+
+    try:
+        request = HTTPRequest("https://hub", method="POST", headers={}, body="", **options)
+        context = ssl.create_default_context(cafile=request.ca_certs)
+        if request.client_cert is not None:
+            context.load_cert_chain(request.client_cert, request.client_key)
+    except TypeError as error:
+        said = str(error).rpartition("() ")[2]
+        right = "it takes what tornado.httpclient.HTTPRequest takes, without method, headers and body"
+        raise ConfigError(f"request_kwargs: {said}; {right}") from None
+    except OSError as error:
+        files = "ca_certs, client_cert and client_key must be files of PEM that can be read"
+        raise ConfigError(f"request_kwargs: {files}: {error}") from None
+    return options
 
 
 def _reason(error: BaseException | None) -> str:
