@@ -5,7 +5,6 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import httpx
 import psutil
 import pytest
 
@@ -63,9 +62,28 @@ def test_functions_come_and_go_with_the_template(app: Path, running: Emulator) -
     assert running.tick("Another").returncode == 0
     change(app, ANOTHER, "\n  Worker:\n")
     reloaded(running, 2)
-    url = f"{running.facts['invoke']}/2015-03-31/functions/Another/invocations"
-    assert httpx.post(url, json={}).status_code == 404
+    assert running.call("Another").status_code == 404
     assert running.invoke("Greeter")["greeting"] == "Hello"
+
+
+@pytest.mark.parametrize("name", ["renamed", "Worker"], ids=["a new name", "another function's name"])
+def test_functions_with_other_names_are_there_under_those_and_no_longer_under_the_old_ones(
+    app: Path, running: Emulator, name: str
+) -> None:
+    text = app.read_text()
+    for new, handler in ((name, "tick"), ("Other", "work")):
+        text = text.replace(
+            f"      Handler: app.{handler}\n", f"      FunctionName: {new}\n      Handler: app.{handler}\n"
+        )
+    app.write_text(text)
+    reloaded(running)
+    assert running.invoke(name, {"n": 1}) == {"n": 1}
+    assert running.invoke("Other", {"Records": []}) == {"batchItemFailures": []}
+    assert running.call(name, kind="Event").status_code == 202
+    eventually(lambda: [each for each in running.invocations(name) if each["source"] == "async"], what="the event")
+    assert running.tick("Ticker").returncode == 0
+    for kind in ("RequestResponse", "Event"):
+        assert running.call("Ticker", kind=kind).status_code == 404
 
 
 @pytest.mark.parametrize(

@@ -36,6 +36,12 @@ def test_a_function_answers_at_its_url_its_api_and_lambdas_own(running: Emulator
     assert running.invoke("Greeter")["greeting"] == "Hello"
 
 
+def test_an_event_that_nobody_waits_for_is_handled(running: Emulator) -> None:
+    assert running.call("Ticker", {"n": 1}, kind="Event").status_code == 202
+    (invoked,) = eventually(lambda: running.invocations("Ticker"), what="it is handled")
+    assert (invoked["source"], invoked["status"]) == ("async", "success")
+
+
 def test_messages_of_a_queue_are_handled_and_end_as_dead_letters_when_they_fail(running: Emulator) -> None:
     sqs = client(running, "sqs")
     jobs, dead = (sqs.get_queue_url(QueueName=name)["QueueUrl"] for name in _queues(sqs))
