@@ -76,6 +76,9 @@ class AsyncEvents:
                 failures += 1
                 wait = _RETRY_SECONDS * failures
             except Throttled:
+                if self._function.definition.concurrency == 0:
+                    log.warning("%s is switched off: an event is given up, as Lambda does at once", definition.name)
+                    break
                 wait = min(2.0**throttles, _LONGEST_THROTTLED_SECONDS)
                 throttles += 1
             if self._clock() + wait - began > definition.max_event_age_seconds:

@@ -59,8 +59,9 @@ class Manner:
 
 
 def waited_for(deployment: Deployment) -> list[FunctionResource]:
-    """The functions behind a URL or an API."""
-    return [resource for resource in deployment.functions.values() if resource.has_url or resource.http_routes]
+    """The functions behind a URL or an API, unless they are switched off."""
+    functions = [resource for resource in deployment.functions.values() if not resource.is_switched_off]
+    return [resource for resource in functions if resource.has_url or resource.http_routes]
 
 
 class Deployed:

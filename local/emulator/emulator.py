@@ -67,7 +67,7 @@ class Emulator:
             end.callback(account.close)
             environment = Environment(self._options, self._state, account.environment)
             manner = self._manner(environment, end)
-            deployer = Deployer(self._options, account, environment, manner)
+            deployer = Deployer(self._options, account, environment, manner, self._report)
             deployment = deployer.read()
             watch = Watch(watched(self._options.template, deployment)) if self._options.reload else None
             deployed = Deployed(manner, self._options.ports, account.client("sqs"))

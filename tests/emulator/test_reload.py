@@ -66,6 +66,16 @@ def test_functions_come_and_go_with_the_template(app: Path, running: Emulator) -
     assert running.invoke("Greeter")["greeting"] == "Hello"
 
 
+def test_a_function_can_be_switched_off_and_on_again(app: Path, running: Emulator) -> None:
+    off = "Handler: app.greet\n      ReservedConcurrentExecutions: 0\n"
+    change(app, "Handler: app.greet\n", off)
+    reloaded(running)
+    assert running.call("Greeter").status_code == 429
+    change(app, off, "Handler: app.greet\n")
+    reloaded(running, 2)
+    assert running.invoke("Greeter")["greeting"] == "Hello"
+
+
 @pytest.mark.parametrize("name", ["renamed", "Worker"], ids=["a new name", "another function's name"])
 def test_functions_with_other_names_are_there_under_those_and_no_longer_under_the_old_ones(
     app: Path, running: Emulator, name: str

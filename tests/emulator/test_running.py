@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 
 from local.emulator.account import KEYS
 from tests.emulator.conftest import Start
+from tests.emulator.test_mistakes import change
 from tests.support.emulator import Emulator
 from tests.support.outpost import ROOT
 from tests.support.postgresql import Cluster
@@ -40,6 +42,25 @@ def test_an_event_that_nobody_waits_for_is_handled(running: Emulator) -> None:
     assert running.call("Ticker", {"n": 1}, kind="Event").status_code == 202
     (invoked,) = eventually(lambda: running.invocations("Ticker"), what="it is handled")
     assert (invoked["source"], invoked["status"]) == ("async", "success")
+
+
+def test_a_function_that_is_switched_off_is_throttled_and_the_others_work(app: Path, emulator: Start) -> None:
+    """As on Lambda: ``ReservedConcurrentExecutions: 0`` is no mistake."""
+    change(app, "Handler: app.greet\n", "Handler: app.greet\n      ReservedConcurrentExecutions: 0\n")
+    running = emulator(app).start()
+    assert running.call("Greeter").status_code == 429
+    assert httpx.get(running.facts["function_urls"]["Greeter"]).status_code == 429
+    assert running.invoke("Ticker", {"n": 1}) == {"n": 1}
+
+
+def test_a_migration_that_is_switched_off_is_told_and_the_rest_is_deployed(app: Path, emulator: Start) -> None:
+    off = "  MigrateFunction:\n    Type: AWS::Serverless::Function\n    Properties:\n      Handler: app.tick\n"
+    change(app, "  Worker:\n", f"{off}      ReservedConcurrentExecutions: 0\n\n  Worker:\n")
+    running = emulator(app).start()
+    (error,) = running.events("error")
+    assert re.search(r"template.yaml:\d+: MigrateFunction has ReservedConcurrentExecutions: 0", error["text"])
+    assert running.call("MigrateFunction").status_code == 429
+    assert running.invoke("Greeter")["greeting"] == "Hello"
 
 
 def test_messages_of_a_queue_are_handled_and_end_as_dead_letters_when_they_fail(running: Emulator) -> None:
