@@ -55,6 +55,37 @@ def test_warm_instances_end_after_their_event_and_new_ones_have_the_new_code(app
     assert running.invoke("Greeter")["version"] == 2
 
 
+def test_a_module_beside_the_handler_is_taken_over(app: Path, emulator: Start) -> None:
+    change(app.with_name("app.py"), "VERSION = 1", "from helper import VERSION")
+    app.with_name("helper.py").write_text("VERSION = 1")
+    running = emulator(app, "--reload").start()
+    assert running.invoke("Greeter")["version"] == 1
+    change(app.with_name("helper.py"), "1", "2")
+    reloaded(running)
+    assert running.invoke("Greeter")["version"] == 2
+
+
+def test_files_that_the_environment_names_are_watched_and_modules_beside_a_configuration_file(
+    tmp_path: Path, app: Path, emulator: Start
+) -> None:
+    """Under ``/var/task``, which is the code's folder, and elsewhere."""
+    variables = {"RULES": "/var/task/data/rules.yaml", "OUTPOST_CONFIG_FILE": str(tmp_path / "etc" / "config.py")}
+    change(
+        app,
+        "        GREETING:",
+        "".join(f"        {name}: {variables[name]}\n" for name in variables) + "        GREETING:",
+    )
+    files = [app.parent / "data" / "rules.yaml", *(tmp_path / "etc" / name for name in ("config.py", "spawner.py"))]
+    for file in files:
+        file.parent.mkdir(exist_ok=True)
+        file.touch()
+    running = emulator(app, "--reload").start()
+    for times, file in enumerate(files, 1):
+        file.write_text("# changed")
+        reloaded(running, times)
+        assert running.events("message")[-1]["text"] == f"Changed: {file}"
+
+
 def test_functions_come_and_go_with_the_template(app: Path, running: Emulator) -> None:
     change(app, "\n  Worker:\n", ANOTHER)
     reloaded(running)
