@@ -14,6 +14,7 @@ import pytest
 
 from local.aws.async_events import AsyncEvents
 from local.aws.cron import Rate, parse
+from local.aws.fork_server import ForkServer
 from local.aws.function import Function, PayloadTooLarge
 from local.aws.records import Record, Source
 from local.aws.schedule import Schedule
@@ -201,6 +202,15 @@ def test_an_event_of_a_function_that_is_switched_off_is_given_up_at_once(
     assert time.waited == []
     assert [record.status for record in records] == ["throttled"]
     assert "off is switched off" in caplog.text
+
+
+def test_an_event_that_cannot_be_handled_is_told_with_its_functions_name(
+    deploy: Deploy, dead_fork_server: ForkServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    function = deploy("handlers.about", {"name": "unlucky", "fork_server": dead_fork_server})
+    error = AsyncEvents(function).submit(b"{}", Source("async")).exception(SECONDS)
+    assert isinstance(error, RuntimeError)
+    assert f"an event of unlucky was not handled: RuntimeError: {error}" in caplog.messages
 
 
 def test_an_event_of_more_than_a_megabyte_is_refused_at_once(deploy: Deploy) -> None:
