@@ -160,7 +160,8 @@ class Deployed:
             for queue in resource.queue_sources:
                 if queue.enabled:
                     url = deployment.queues[queue.queue].url
-                    wanted[logical_id, queue, url] = partial(deploy.queue_mapping, queue, self._sqs, url, function)
+                    key = (logical_id, queue, url, function.definition.concurrency)
+                    wanted[key] = partial(deploy.queue_mapping, queue, self._sqs, url, function)
             for schedule in resource.schedules:
                 wanted[logical_id, schedule] = partial(deploy.schedule, schedule, self._events[function])
         for key in self._sources.keys() - wanted.keys():

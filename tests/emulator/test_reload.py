@@ -10,6 +10,7 @@ import pytest
 
 from tests.emulator.conftest import Start
 from tests.emulator.test_mistakes import change
+from tests.emulator.test_running import client
 from tests.support.emulator import Emulator
 from tests.support.waiting import eventually
 
@@ -105,6 +106,23 @@ def test_a_function_can_be_switched_off_and_on_again(app: Path, running: Emulato
     change(app, off, "Handler: app.greet\n")
     reloaded(running, 2)
     assert running.invoke("Greeter")["greeting"] == "Hello"
+
+
+def test_a_queue_is_handled_by_as_many_instances_as_there_may_be_now(app: Path, running: Emulator) -> None:
+    reserved = "ReservedConcurrentExecutions: {}\n      Timeout: 20\n"
+    change(app, "VisibilityTimeout: 3\n", "VisibilityTimeout: 60\n")
+    change(app, "Timeout: 3\n", reserved.format(1))
+    reloaded(running)
+    change(app, reserved.format(1), reserved.format(2))
+    reloaded(running, 2)
+    sqs = client(running, "sqs")
+    (jobs,) = (url for url in sqs.list_queues()["QueueUrls"] if "Dead" not in url)
+    sqs.send_message(QueueUrl=jobs, MessageBody="wait")
+    eventually(app.with_name("began").exists, what="the first message is under way")
+    sqs.send_message(QueueUrl=jobs, MessageBody="quick")
+    (invoked,) = eventually(lambda: running.invocations("Worker"), 15, "the second message is handled")
+    assert invoked["status"] == "success"
+    app.with_name("go").touch()
 
 
 @pytest.mark.parametrize("name", ["renamed", "Worker"], ids=["a new name", "another function's name"])
