@@ -160,7 +160,7 @@ class Deployed:
             for queue in resource.queue_sources:
                 if queue.enabled:
                     url = deployment.queues[queue.queue].url
-                    key = (logical_id, queue, url, function.definition.concurrency)
+                    key: object = (logical_id, queue, url, function.definition.concurrency)
                     wanted[key] = partial(deploy.queue_mapping, queue, self._sqs, url, function)
             for schedule in resource.schedules:
                 wanted[logical_id, schedule] = partial(deploy.schedule, schedule, self._events[function])
