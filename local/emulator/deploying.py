@@ -12,7 +12,7 @@ from local.aws.runtime_api import Answer
 from local.emulator.account import Account
 from local.emulator.checks import check_handlers, check_schedules
 from local.emulator.deployed import Deployed, Manner, waited_for
-from local.emulator.environment import SECRET_NAME, Environment, parameter_defaults
+from local.emulator.environment import Environment, parameter_defaults
 from local.emulator.errors import EmulatorError
 from local.emulator.options import Options
 from local.emulator.report import Report
@@ -73,7 +73,8 @@ class Deployer:
 
     def _configure(self, deployment: Deployment) -> None:
         try:
-            self._account.put_secret(SECRET_NAME, self._environment.secret())
+            for name, text in self._environment.secrets().items():
+                self._account.put_secret(name, text)
             self._account.put_queues(deployment)
         except (BotoCoreError, ClientError) as error:
             raise EmulatorError(" ".join(str(error).split())) from None

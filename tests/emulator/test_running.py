@@ -12,6 +12,7 @@ import httpx
 import pytest
 
 from local.emulator.account import KEYS
+from local.state import State
 from tests.emulator.conftest import Start
 from tests.emulator.test_mistakes import change
 from tests.support.emulator import Emulator
@@ -98,6 +99,23 @@ def test_parameters_and_variables_reach_the_functions(app: Path, emulator: Start
         file.write_text(json.dumps(variables))
         assert running.start().invoke("Greeter")["greeting"] == greeting
         assert running.stop() == 0
+
+
+def test_secrets_of_a_file_are_there_by_their_names_and_outposts_own_keeps_what_is_made_here(
+    tmp_path: Path, emulator: Start
+) -> None:
+    secrets = {"hubs": {"usernames": "other", "passwords": "x"}, "outpost": {"A": "B"}, "ssm:/a/b": "text"}
+    file = tmp_path / "secrets.json"
+    file.write_text(json.dumps(secrets))
+    names = "OutpostSecrets=outpost;hubs;SOMETHING=ssm:/a/b"
+    running = emulator(ROOT / "template.yaml", "--secrets", str(file), "--parameter", names).start()
+    (url,) = running.facts["function_urls"].values()
+    assert httpx.get(f"{url}/services", auth=("other", "x")).json() == []
+    own = json.loads(client(running, "secretsmanager").get_secret_value(SecretId="outpost")["SecretString"])
+    assert own["A"] == "B"
+    assert own["passwords"] == State(running.state).secrets.outpost_password
+    given = client(running, "ssm").get_parameter(Name="/a/b", WithDecryption=True)
+    assert given["Parameter"]["Value"] == "text"
 
 
 def test_parameters_of_ssm_and_objects_of_s3_are_kept(running: Emulator) -> None:
