@@ -114,7 +114,7 @@ class Emulator:
             deployment = deployer.read()
             watch = self._watch(deployment, manner)
             deployer.replace(deployment, deployed)
-        except EmulatorError as error:
+        except (EmulatorError, OSError) as error:
             self._report.trouble(f"not reloaded: {error}")
             return None
         Running.of(deployment, deployed.api.url).write(self._state)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import socket
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import httpx
 import psutil
 import pytest
 
+from local.processes import HOST, free_ports
 from tests.emulator.conftest import Start
 from tests.emulator.test_mistakes import change
 from tests.emulator.test_running import client
@@ -143,6 +146,23 @@ def test_functions_with_other_names_are_there_under_those_and_no_longer_under_th
     assert running.tick("Ticker").returncode == 0
     for kind in ("RequestResponse", "Event"):
         assert running.call("Ticker", kind=kind).status_code == 404
+
+
+def test_a_port_that_another_has_taken_meanwhile_is_told_and_what_ran_goes_on(app: Path, emulator: Start) -> None:
+    """GIVEN a template without a Function URL WHEN one is added THEN its port is in use."""
+    url = "      FunctionUrlConfig:\n        AuthType: NONE\n"
+    change(app, url, "")
+    (port,) = free_ports(1)
+    running = emulator(app, "--reload", "--url-port", str(port)).start()
+    with socket.create_server((HOST, port)):
+        change(app, "      Handler: app.greet\n", f"      Handler: app.greet\n{url}")
+        error = eventually(lambda: running.events("error"), 30, "it is told")
+    assert error[0]["text"].startswith("not reloaded: ")
+    assert str(port) in error[0]["text"]
+    assert running.invoke("Greeter")["greeting"] == "Hello"
+    change(app.with_name("app.py"), "VERSION = 1", "VERSION = 2")
+    reloaded(running)
+    assert httpx.get(f"http://{HOST}:{port}").json()["version"] == 2
 
 
 @pytest.mark.parametrize(
