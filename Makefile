@@ -96,5 +96,5 @@ build-%Function: $(VENV)/.pip
 google-source:  ## the functions' source for infra/google; needs Python alone
 	$(PYTHON) -m local.google_source build/google-source.zip $(FUNCTION_PACKAGES)
 
-clean:  ## remove the environment and the demo's state
-	rm -rf $(VENV) .outpost .aws-sam .cache build
+clean:  ## remove the environment, and the demo's and the emulator's state
+	rm -rf $(VENV) .outpost .outpost-demo .aws-sam .cache build

@@ -16,6 +16,9 @@ from local.services import stop_services
 from local.stack import Ports, answers, hub_process, outpost_process
 from local.state import EMULATOR, State, StateError
 
+STATE = Path(".outpost-demo")
+"""Not the emulator's own: the demo ends what runs in its folder, and servers of the emulator alone are to go on."""
+
 _LAST_PORT = 65535
 _MISTAKE = 2
 _CHILD_ENDED = 1
@@ -157,7 +160,8 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m local.demo", description=__doc__)
     parser.add_argument("--port", type=_port, default=8000, help="where people log in; 0 is a free one; %(default)s")
     parser.add_argument("--outpost-port", type=_port, default=0, help="Outpost's API; default: a free one")
-    parser.add_argument("--state", type=Path, default=Path(".outpost"), help="what is kept; default: %(default)s")
+    about = "what is kept; whatever runs in it ends with the demo; default: %(default)s"
+    parser.add_argument("--state", type=Path, default=STATE, help=about)
     return parser
 
 

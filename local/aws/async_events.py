@@ -59,7 +59,9 @@ class AsyncEvents:
     def _run(self, future: Future[Answer | None], payload: bytes, source: Source, request_id: str) -> None:
         try:
             future.set_result(self._deliver(payload, source, request_id))
-        except Exception as error:  # noqa: BLE001  # whoever waits for the future gets it
+        except Exception as error:  # noqa: BLE001  # whoever waits for the future gets it, and mostly nobody does
+            name = self._function.definition.name
+            log.error("an event of %s was not handled: %s: %s", name, type(error).__name__, error)
             future.set_exception(error)
 
     def _deliver(self, payload: bytes, source: Source, request_id: str) -> Answer | None:
@@ -76,6 +78,9 @@ class AsyncEvents:
                 failures += 1
                 wait = _RETRY_SECONDS * failures
             except Throttled:
+                if self._function.definition.concurrency == 0:
+                    log.warning("%s is switched off: an event is given up, as Lambda does at once", definition.name)
+                    break
                 wait = min(2.0**throttles, _LONGEST_THROTTLED_SECONDS)
                 throttles += 1
             if self._clock() + wait - began > definition.max_event_age_seconds:

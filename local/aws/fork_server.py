@@ -79,7 +79,8 @@ class ForkServer:
         order = {"module": module, "argument": argument, "env": dict(env), "folder": str(folder), "log": str(log)}
         with self._lock, self._forked:
             self._next = None
-            self._socket.sendall(json.dumps(order).encode() + b"\n")
+            with contextlib.suppress(OSError):  # it has ended, as is told below
+                self._socket.sendall(json.dumps(order).encode() + b"\n")
             self._forked.wait_for(lambda: self._next is not None or self._has_ended, timeout=60)
             if self._next is None:
                 raise RuntimeError("the fork server does not fork; what it wrote on stderr says why")

@@ -32,11 +32,14 @@ class LambdaApi(HttpServer):
     """Invokes the functions of a deployment by name or ARN. Nobody's signature is checked."""
 
     def __init__(
-        self, functions: Mapping[str, Function], events: Mapping[str, AsyncEvents] | None = None, port: int = 0
+        self, functions: Mapping[str, Function], events: Mapping[Function, AsyncEvents] | None = None, port: int = 0
     ) -> None:
-        """``functions`` by name, and what has their asynchronous ``events``; made here unless given."""
+        """``functions`` by name, and what has their asynchronous ``events``; made here unless given.
+
+        Both may change meanwhile.
+        """
         self._functions = functions
-        self._events = events or {name: AsyncEvents(function) for name, function in functions.items()}
+        self._events = {each: AsyncEvents(each) for each in functions.values()} if events is None else events
         super().__init__(self._answer_to, port)
 
     def close(self) -> None:
@@ -60,7 +63,7 @@ class LambdaApi(HttpServer):
         found = _PATH.fullmatch(request.path)
         match (request.method, found and (bool(found["name"]), found["what"])):
             case ("GET", (False, None)):
-                return _json({"Functions": [_configuration(function) for function in self._functions.values()]})
+                return _json({"Functions": [_configuration(function) for function in list(self._functions.values())]})
             case ("GET", (True, None)):
                 return _json({"Configuration": _configuration(self._function(found, request))})
             case ("GET", (True, "configuration")):
@@ -94,8 +97,7 @@ class LambdaApi(HttpServer):
             if kind == "DryRun":
                 return HttpAnswer(204, [], b"")
             if kind == "Event":
-                events = self._events[function.definition.name]
-                events.submit(payload, Source("async"), request_id)
+                self._events[function].submit(payload, Source("async"), request_id)
                 return HttpAnswer(202, [], b"")
             invoked = function.handle(payload, Source("invoke"), request_id)
         except Throttled as error:

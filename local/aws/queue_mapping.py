@@ -12,7 +12,7 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from local.aws.function import Function, Throttled
+from local.aws.function import Function, PayloadTooLarge, Throttled
 from local.aws.records import Source
 from local.aws.runtime_api import Answer
 from local.aws.sqs_events import Message, sqs_event
@@ -132,17 +132,32 @@ class QueueMapping:
         return messages
 
     def _handle(self, messages: list[Message]) -> None:
+        name = self._function.definition.name
+        try:
+            self._invoke(messages)
+        except Throttled:
+            log.info("%s is throttled; its messages come again", name)
+        except (BotoCoreError, ClientError) as error:
+            log.warning("messages of %s could not be deleted and come again: %s", name, error)
+        except Exception as error:  # noqa: BLE001  # nobody waits for it, so nobody else would tell
+            log.error("messages of %s were not handled and come again: %s: %s", name, type(error).__name__, error)
+        finally:
+            self._free.release()
+
+    def _invoke(self, messages: list[Message]) -> None:
+        """With one event, or, when that is too large, with one for each half, as Lambda's batches end at 6 MB."""
         what = "1 message" if len(messages) == 1 else f"{len(messages)} messages"
         try:
             answer = self._function.invoke(sqs_event(messages, self._arn), Source("sqs", what))
-            failed = self._failed(answer, [message["MessageId"] for message in messages])
-            self._delete([message for message in messages if message["MessageId"] not in failed])
-        except Throttled:
-            log.info("%s is throttled; its messages come again", self._function.definition.name)
-        except (BotoCoreError, ClientError) as error:
-            log.warning("messages could not be deleted and come again: %s", error)
-        finally:
-            self._free.release()
+        except PayloadTooLarge:
+            if len(messages) == 1:
+                raise
+            half = len(messages) // 2
+            self._invoke(messages[:half])
+            self._invoke(messages[half:])
+            return
+        failed = self._failed(answer, [message["MessageId"] for message in messages])
+        self._delete([message for message in messages if message["MessageId"] not in failed])
 
     def _failed(self, answer: Answer, ids: list[str]) -> set[str]:
         if self._reports_item_failures:

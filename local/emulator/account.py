@@ -7,7 +7,6 @@ import logging
 import os
 import socket
 import threading
-from collections.abc import Mapping
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +22,8 @@ NO_FILES = {
     "AWS_EC2_METADATA_DISABLED": "true",
 }
 """So that nobody's real account is ever reached."""
+
+_SSM = "ssm:"
 
 
 class Account:
@@ -54,9 +55,13 @@ class Account:
             **{name.lower(): value for name, value in KEYS.items()},
         )
 
-    def put_secret(self, name: str, values: Mapping[str, str]) -> None:
-        """Make or change a secret that is a JSON object."""
-        manager, text = self.client("secretsmanager"), json.dumps(values)
+    def put_secret(self, name: str, text: str) -> None:
+        """Make or change a secret, or with ``ssm:NAME`` a parameter of SSM."""
+        if name.startswith(_SSM):
+            ssm = self.client("ssm")
+            ssm.put_parameter(Name=name.removeprefix(_SSM), Value=text, Type="SecureString", Overwrite=True)
+            return
+        manager = self.client("secretsmanager")
         try:
             manager.create_secret(Name=name, SecretString=text)
         except manager.exceptions.ResourceExistsException:

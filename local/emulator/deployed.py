@@ -59,8 +59,9 @@ class Manner:
 
 
 def waited_for(deployment: Deployment) -> list[FunctionResource]:
-    """The functions behind a URL or an API."""
-    return [resource for resource in deployment.functions.values() if resource.has_url or resource.http_routes]
+    """The functions behind a URL or an API, unless they are switched off."""
+    functions = [resource for resource in deployment.functions.values() if not resource.is_switched_off]
+    return [resource for resource in functions if resource.has_url or resource.http_routes]
 
 
 class Deployed:
@@ -73,7 +74,7 @@ class Deployed:
         self._sqs = sqs
         self._sources: dict[object, _Source] = {}
         self._names: dict[str, Function] = {}
-        self._events: dict[str, AsyncEvents] = {}
+        self._events: dict[Function, AsyncEvents] = {}
         self.functions: dict[str, Function] = {}
         """By logical id, as the front ends."""
         self.function_urls: dict[str, FrontEnd] = {}
@@ -88,19 +89,21 @@ class Deployed:
 
     def deploy_functions(self, deployment: Deployment) -> None:
         """Have these functions; events under way end with the code that they began with."""
-        for logical_id in self.functions.keys() - deployment.functions.keys():
-            gone = self.functions.pop(logical_id)
-            del self._names[gone.definition.name]
-            self._events.pop(gone.definition.name).close()
-            gone.close()
+        gone = [self.functions.pop(logical_id) for logical_id in self.functions.keys() - deployment.functions.keys()]
         for logical_id, resource in deployment.functions.items():
             if function := self.functions.get(logical_id):
                 function.redeploy(self._manner.definition(resource))
             else:
                 function = self.functions[logical_id] = self._manner.function(resource)
                 function.definition.log.unlink(missing_ok=True)  # of another day
-                self._events[resource.name] = AsyncEvents(function)
-            self._names[resource.name] = function
+                self._events[function] = AsyncEvents(function)
+        names = {function.definition.name: function for function in self.functions.values()}
+        self._names.update(names)
+        for name in self._names.keys() - names.keys():
+            del self._names[name]
+        for function in gone:
+            self._events.pop(function).close()
+            function.close()
 
     def initialise(self, deployment: Deployment) -> dict[str, Answer]:
         """Bring up an instance of each function that people wait for; those that fail, with their errors."""
@@ -157,9 +160,10 @@ class Deployed:
             for queue in resource.queue_sources:
                 if queue.enabled:
                     url = deployment.queues[queue.queue].url
-                    wanted[logical_id, queue, url] = partial(deploy.queue_mapping, queue, self._sqs, url, function)
+                    key: object = (logical_id, queue, url, function.definition.concurrency)
+                    wanted[key] = partial(deploy.queue_mapping, queue, self._sqs, url, function)
             for schedule in resource.schedules:
-                wanted[logical_id, schedule] = partial(deploy.schedule, schedule, self._events[resource.name])
+                wanted[logical_id, schedule] = partial(deploy.schedule, schedule, self._events[function])
         for key in self._sources.keys() - wanted.keys():
             self._sources.pop(key).close()
         for key in wanted.keys() - self._sources.keys():

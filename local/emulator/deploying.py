@@ -12,9 +12,10 @@ from local.aws.runtime_api import Answer
 from local.emulator.account import Account
 from local.emulator.checks import check_handlers, check_schedules
 from local.emulator.deployed import Deployed, Manner, waited_for
-from local.emulator.environment import SECRET_NAME, Environment, parameter_defaults
+from local.emulator.environment import Environment, parameter_defaults
 from local.emulator.errors import EmulatorError
 from local.emulator.options import Options
+from local.emulator.report import Report
 from local.template import Deployment, FunctionResource, TemplateError, read_deployment
 
 MIGRATE = "MigrateFunction"
@@ -24,11 +25,14 @@ MIGRATE = "MigrateFunction"
 class Deployer:
     """Reads the template, as often as it is asked to."""
 
-    def __init__(self, options: Options, account: Account, environment: Environment, manner: Manner) -> None:
+    def __init__(
+        self, options: Options, account: Account, environment: Environment, manner: Manner, report: Report
+    ) -> None:
         self._options = options
         self._account = account
         self._environment = environment
         self._manner = manner
+        self._report = report
 
     def read(self) -> Deployment:
         """The deployment as it is to be now. Raises ``EmulatorError``."""
@@ -69,14 +73,19 @@ class Deployer:
 
     def _configure(self, deployment: Deployment) -> None:
         try:
-            self._account.put_secret(SECRET_NAME, self._environment.secret())
+            for name, text in self._environment.secrets().items():
+                self._account.put_secret(name, text)
             self._account.put_queues(deployment)
         except (BotoCoreError, ClientError) as error:
             raise EmulatorError(" ".join(str(error).split())) from None
 
     def _migrate(self, deployment: Deployment) -> None:
-        if MIGRATE in deployment.functions:
-            self._try(deployment.functions[MIGRATE], lambda function: function.invoke({}))
+        resource = deployment.functions.get(MIGRATE)
+        if resource is not None and resource.is_switched_off:
+            why = "has ReservedConcurrentExecutions: 0, so it is not invoked, and the database stays as it is"
+            self._report.trouble(f"{resource.place}: {MIGRATE} {why}")
+        elif resource is not None:
+            self._try(resource, lambda function: function.invoke({}))
 
     def _try(self, resource: FunctionResource, what: Callable[[Function], Answer | None]) -> None:
         """With a function of its own."""

@@ -67,9 +67,9 @@ class Emulator:
             end.callback(account.close)
             environment = Environment(self._options, self._state, account.environment)
             manner = self._manner(environment, end)
-            deployer = Deployer(self._options, account, environment, manner)
+            deployer = Deployer(self._options, account, environment, manner, self._report)
             deployment = deployer.read()
-            watch = Watch(watched(self._options.template, deployment)) if self._options.reload else None
+            watch = self._watch(deployment, manner) if self._options.reload else None
             deployed = Deployed(manner, self._options.ports, account.client("sqs"))
             end.callback(deployed.close)
             deployer.start(deployment, deployed)
@@ -80,7 +80,7 @@ class Emulator:
                 if watch and (changed := watch.changed()):
                     self._report.say(f"Changed: {', '.join(changed)}")
                     forget_compiled(changed)
-                    watch = self._reload(deployer, deployed) or watch
+                    watch = self._reload(deployer, deployed, manner) or watch
             self._wind_down(deployed)
         return 0
 
@@ -105,13 +105,16 @@ class Emulator:
             fork_server=fork_server,
         )
 
-    def _reload(self, deployer: Deployer, deployed: Deployed) -> Watch | None:
+    def _watch(self, deployment: Deployment, manner: Manner) -> Watch:
+        return Watch(watched(self._options.template, deployment, manner.environment))
+
+    def _reload(self, deployer: Deployer, deployed: Deployed, manner: Manner) -> Watch | None:
         """What is to be watched from now on; None when it is not run, and what ran before goes on."""
         try:
             deployment = deployer.read()
-            watch = Watch(watched(self._options.template, deployment))
+            watch = self._watch(deployment, manner)
             deployer.replace(deployment, deployed)
-        except EmulatorError as error:
+        except (EmulatorError, OSError) as error:
             self._report.trouble(f"not reloaded: {error}")
             return None
         Running.of(deployment, deployed.api.url).write(self._state)

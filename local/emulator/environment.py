@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from collections.abc import Mapping
@@ -42,7 +43,13 @@ class Environment:
     account: Mapping[str, str] = field(repr=False)
     """By which functions find AWS."""
 
-    def secret(self) -> dict[str, str]:
+    def secrets(self) -> dict[str, str]:
+        """The texts of Outpost's secret and of those in ``--secrets``, by their names in ``OUTPOST_SECRETS``."""
+        own = self.options.secrets.get(SECRET_NAME, {})
+        all_secrets = {**self.options.secrets, SECRET_NAME: own if isinstance(own, str) else self._secret(own)}
+        return {name: value if isinstance(value, str) else json.dumps(value) for name, value in all_secrets.items()}
+
+    def _secret(self, more: Mapping[str, str]) -> dict[str, str]:
         """The variables in Outpost's secret; those of ``--env-vars`` for all functions win here too."""
         secrets = self.state.secrets
         values = {
@@ -50,6 +57,7 @@ class Environment:
             "usernames": HUB_NAME,
             "passwords": secrets.outpost_password,
             "DEMO_FLAVORS_TOKEN": secrets.flavors_token,
+            **more,
         }
         given = self.options.variables.get(_ALL, {})
         return values | {name: given[name] for name in values.keys() & given.keys()}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -40,6 +40,8 @@ class Options:
     variables: Mapping[str, Mapping[str, str]]
     """More environment: for the function of that logical id, or as ``Parameters`` for all."""
     variables_file: Path | None = None
+    secrets: Mapping[str, str | Mapping[str, str]] = field(default_factory=dict, repr=False)
+    """Texts or variables, by their names in ``OUTPOST_SECRETS``."""
     ports: Ports = Ports()
     cold: bool = False
     freeze: bool = True
@@ -63,6 +65,7 @@ def read_options(argv: list[str] | None = None) -> Options:
         parameters=dict(map(_assignment, given.parameter)),
         variables=_read_variables(given.env_vars) if given.env_vars else {},
         variables_file=given.env_vars,
+        secrets=_read_secrets(given.secrets) if given.secrets else {},
         ports=Ports(given.api_port, given.invoke_port, given.url_port, given.aws_port),
         cold=given.cold,
         freeze=not given.no_freeze,
@@ -78,6 +81,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--template", type=Path, default=Path("template.yaml"), help="what to run; default: %(default)s")
     add("--parameter", action="append", default=[], metavar="NAME=VALUE", help="a parameter of the template")
     add("--env-vars", type=Path, metavar="FILE", help="JSON with more environment, as sam local's")
+    add("--secrets", type=Path, metavar="FILE", help="JSON with secrets by their names")
     add("--state", type=Path, default=Path(".outpost"), metavar="FOLDER", help="what is kept; default: %(default)s")
     add("--cold", action="store_true", help="a new process for every event")
     add("--no-freeze", action="store_true", help="let instances go on between events, as they cannot on Lambda")
@@ -116,18 +120,33 @@ def _assignment(text: str) -> tuple[str, str]:
 
 def _read_variables(path: Path) -> dict[str, dict[str, str]]:
     what = f"--env-vars: {path}"
+    variables = _read_object(what, path, '{"Parameters": {"NAME": "VALUE"}}')
+    return {function: _values(f"{what}: {function}", values) for function, values in variables.items()}
+
+
+def _read_secrets(path: Path) -> dict[str, str | Mapping[str, str]]:
+    what = f"--secrets: {path}"
+    secrets = _read_object(what, path, '{"NAME": {"VARIABLE": "VALUE"}, "ANOTHER": "TEXT"}')
+    return {name: _secret(f"{what}: {name}", value) for name, value in secrets.items()}
+
+
+def _secret(what: str, value: Any) -> str | Mapping[str, str]:
+    return value if isinstance(value, str) else _values(what, value, ", or a text")
+
+
+def _read_object(what: str, path: Path, example: str) -> dict[str, Any]:
     try:
-        variables = json.loads(path.read_text())
+        read = json.loads(path.read_text())
     except OSError as error:
         raise EmulatorError(f"{what} cannot be read: {error.strerror}") from None
     except ValueError as error:
         raise EmulatorError(f"{what} is no JSON: {error}") from None
-    if not isinstance(variables, dict):
-        raise EmulatorError(f'{what} must be an object such as {{"Parameters": {{"NAME": "VALUE"}}}}')
-    return {function: _values(f"{what}: {function}", values) for function, values in variables.items()}
+    if not isinstance(read, dict):
+        raise EmulatorError(f"{what} must be an object such as {example}")
+    return read
 
 
-def _values(what: str, values: Any) -> dict[str, str]:
+def _values(what: str, values: Any, otherwise: str = "") -> dict[str, str]:
     if not isinstance(values, dict) or any(isinstance(value, dict | list) for value in values.values()):
-        raise EmulatorError(f"{what} must be an object of variables, each of them a text")
+        raise EmulatorError(f"{what} must be an object of variables, each of them a text{otherwise}")
     return {name: value if isinstance(value, str) else json.dumps(value) for name, value in values.items()}

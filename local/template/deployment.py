@@ -115,6 +115,11 @@ class FunctionResource:
     queue_sources: tuple[QueueSource, ...] = ()
     schedules: tuple[ScheduleSource, ...] = ()
 
+    @property
+    def is_switched_off(self) -> bool:
+        """May it have no instance? Then whatever calls it is throttled."""
+        return self.reserved_concurrency == 0
+
 
 @dataclass(frozen=True)
 class QueueResource:

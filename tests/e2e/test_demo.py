@@ -13,7 +13,9 @@ import httpx
 import psutil
 import pytest
 
-from local.processes import HOST, Process, clean_environment, end_marked, marked
+from local.demo import STATE
+from local.emulator.options import read_options
+from local.processes import HOST, MARK_VARIABLE, Process, clean_environment, end_marked, marked
 from tests.e2e.hub import Hub, Server
 from tests.e2e.kernel import BINARY
 from tests.support.waiting import eventually
@@ -97,6 +99,23 @@ def test_a_port_in_use_is_one_clear_line(tmp_path: Path) -> None:
         assert demo.exit_code() == 2
     assert re.fullmatch(r"outpost demo: port \d+ is in use; .*\n", demo.process.log.read_text())
     assert not marked(demo.mark)
+
+
+def test_what_the_emulator_has_started_goes_on_when_the_demo_is_run_in_the_same_folder(tmp_path: Path) -> None:
+    """Each has a state folder of its own; the demo ends at its start already what is left in its own."""
+    environments = [{MARK_VARIABLE: str(tmp_path / state)} for state in (read_options([]).state, STATE)]
+    servers, demos = (Process("sleep", ["sleep", "60"], env, tmp_path, tmp_path / "log") for env in environments)
+    with socket.create_server((HOST, 0)) as taken:
+        command = [sys.executable, "-m", "local.demo", "--port", str(taken.getsockname()[1])]
+        demo = Process("demo", command, clean_environment("", Path(sys.executable).parent), tmp_path, tmp_path / "log")
+        try:
+            for each in (servers, demos, demo):
+                each.start()
+            eventually(lambda: not demo.running, END_SECONDS, "the demo ends")
+            assert (servers.running, demos.running) == (True, False)
+        finally:
+            for each in (servers, demos, demo):
+                each.kill()
 
 
 def _logged_in(demo: Demo, url: str, password: str) -> Server:

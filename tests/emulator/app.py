@@ -22,7 +22,11 @@ def greet(event: Any, context: Any) -> Any:
 
 
 def work(event: Any, context: Any) -> Any:
-    """Messages of the queue; those that say so fail."""
+    """Messages of the queue; those that say so fail, or wait until the file ``go`` is there."""
+    if any(record["body"] == "wait" for record in event["Records"]):
+        Path("began").touch()
+        while not Path("go").exists():
+            time.sleep(0.02)
     failed = [record["messageId"] for record in event["Records"] if record["body"] == "fail"]
     return {"batchItemFailures": [{"itemIdentifier": message} for message in failed]}
 

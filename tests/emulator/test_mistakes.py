@@ -70,6 +70,23 @@ def test_variables_that_cannot_be_read_are_named_with_their_file(app: Path, text
     assert re.search(f"--env-vars: {file}:? {said}", refused_app(app, "--env-vars", str(file)))
 
 
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("{", r"is no JSON: .*line 1"),
+        ("[]", r"must be an object such as"),
+        ('{"mail": 7}', r"mail must be an object of variables, each of them a text, or a text"),
+        ('{"mail": {"A": ["hidden"]}}', r"mail must be an object of variables"),
+    ],
+)
+def test_secrets_that_cannot_be_read_are_named_with_their_file(app: Path, text: str, said: str) -> None:
+    file = app.with_name("secrets.json")
+    file.write_text(text)
+    line = refused_app(app, "--secrets", str(file))
+    assert re.search(f"--secrets: {file}:? {said}", line)
+    assert "hidden" not in line
+
+
 @pytest.mark.parametrize("name", ["api", "invoke", "url", "aws"])
 def test_a_port_in_use_is_named_with_the_option_that_chooses_another(app: Path, name: str) -> None:
     with socket.create_server((HOST, 0)) as taken:

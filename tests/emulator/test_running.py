@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,9 @@ import httpx
 import pytest
 
 from local.emulator.account import KEYS
+from local.state import State
 from tests.emulator.conftest import Start
+from tests.emulator.test_mistakes import change
 from tests.support.emulator import Emulator
 from tests.support.outpost import ROOT
 from tests.support.postgresql import Cluster
@@ -33,6 +36,31 @@ def client(emulator: Emulator, service: str) -> Any:
 def test_a_function_answers_at_its_url_its_api_and_lambdas_own(running: Emulator) -> None:
     for url in (running.facts["function_urls"]["Greeter"], *running.facts["http_apis"].values()):
         assert httpx.get(url).json()["greeting"] == "Hello"
+    assert running.invoke("Greeter")["greeting"] == "Hello"
+
+
+def test_an_event_that_nobody_waits_for_is_handled(running: Emulator) -> None:
+    assert running.call("Ticker", {"n": 1}, kind="Event").status_code == 202
+    (invoked,) = eventually(lambda: running.invocations("Ticker"), what="it is handled")
+    assert (invoked["source"], invoked["status"]) == ("async", "success")
+
+
+def test_a_function_that_is_switched_off_is_throttled_and_the_others_work(app: Path, emulator: Start) -> None:
+    """As on Lambda: ``ReservedConcurrentExecutions: 0`` is no mistake."""
+    change(app, "Handler: app.greet\n", "Handler: app.greet\n      ReservedConcurrentExecutions: 0\n")
+    running = emulator(app).start()
+    assert running.call("Greeter").status_code == 429
+    assert httpx.get(running.facts["function_urls"]["Greeter"]).status_code == 429
+    assert running.invoke("Ticker", {"n": 1}) == {"n": 1}
+
+
+def test_a_migration_that_is_switched_off_is_told_and_the_rest_is_deployed(app: Path, emulator: Start) -> None:
+    off = "  MigrateFunction:\n    Type: AWS::Serverless::Function\n    Properties:\n      Handler: app.tick\n"
+    change(app, "  Worker:\n", f"{off}      ReservedConcurrentExecutions: 0\n\n  Worker:\n")
+    running = emulator(app).start()
+    (error,) = running.events("error")
+    assert re.search(r"template.yaml:\d+: MigrateFunction has ReservedConcurrentExecutions: 0", error["text"])
+    assert running.call("MigrateFunction").status_code == 429
     assert running.invoke("Greeter")["greeting"] == "Hello"
 
 
@@ -71,6 +99,23 @@ def test_parameters_and_variables_reach_the_functions(app: Path, emulator: Start
         file.write_text(json.dumps(variables))
         assert running.start().invoke("Greeter")["greeting"] == greeting
         assert running.stop() == 0
+
+
+def test_secrets_of_a_file_are_there_by_their_names_and_outposts_own_keeps_what_is_made_here(
+    tmp_path: Path, emulator: Start
+) -> None:
+    secrets = {"hubs": {"usernames": "other", "passwords": "x"}, "outpost": {"A": "B"}, "ssm:/a/b": "text"}
+    file = tmp_path / "secrets.json"
+    file.write_text(json.dumps(secrets))
+    names = "OutpostSecrets=outpost;hubs;SOMETHING=ssm:/a/b"
+    running = emulator(ROOT / "template.yaml", "--secrets", str(file), "--parameter", names).start()
+    (url,) = running.facts["function_urls"].values()
+    assert httpx.get(f"{url}/services", auth=("other", "x")).json() == []
+    own = json.loads(client(running, "secretsmanager").get_secret_value(SecretId="outpost")["SecretString"])
+    assert own["A"] == "B"
+    assert own["passwords"] == State(running.state).secrets.outpost_password
+    given = client(running, "ssm").get_parameter(Name="/a/b", WithDecryption=True)
+    assert given["Parameter"]["Value"] == "text"
 
 
 def test_parameters_of_ssm_and_objects_of_s3_are_kept(running: Emulator) -> None:

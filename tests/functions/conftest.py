@@ -95,6 +95,14 @@ def fork_server() -> Iterator[ForkServer]:
     made.close()
 
 
+@pytest.fixture
+def dead_fork_server() -> ForkServer:
+    """One that has ended."""
+    made = ForkServer(LIBRARIES)
+    made.close()
+    return made
+
+
 @pytest.fixture(scope="session")
 def functions(cluster: Cluster, aws: str, migrated: str, fork_server: ForkServer) -> DeployFunctions:
     """Deploy Outpost as functions, each time with a database of its own."""

@@ -37,7 +37,7 @@ def serve() -> Iterator[Serve]:
     """Put the API in front of functions; a client of it."""
     served: list[LambdaApi] = []
 
-    def new(*functions: Function, events: dict[str, AsyncEvents] | None = None) -> Any:
+    def new(*functions: Function, events: dict[Function, AsyncEvents] | None = None) -> Any:
         api = LambdaApi({function.definition.name: function for function in functions}, events)
         api.start()
         served.append(api)
@@ -121,7 +121,7 @@ def test_an_event_is_accepted_at_once_and_tried_again_when_it_fails(
 ) -> None:
     bad = deploy("handlers.misbehaving", {"name": "bad"}, observer=records.append)
     waited: list[float] = []
-    client = serve(bad, events={"bad": AsyncEvents(bad, pause=waited.append)})
+    client = serve(bad, events={bad: AsyncEvents(bad, pause=waited.append)})
     called = client.invoke(FunctionName="bad", InvocationType="Event", Payload=b'{"do": "exit"}')
     assert (called["StatusCode"], called["Payload"].read()) == (202, b"")
     eventually(lambda: len(records) == 3, 60)

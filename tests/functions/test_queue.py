@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from local.aws.fork_server import ForkServer
 from local.aws.function import Function
 from local.aws.queue_mapping import QueueMapping, failed_ids
 from local.aws.records import Record
@@ -121,6 +122,30 @@ def test_a_window_that_ends_hands_over_what_there_is(
     mapped(noting, batch_size=15, window_seconds=1)
     eventually(lambda: left(sqs, queue) == 0)
     assert noted(tmp_path) == {"one": 1}
+
+
+def test_messages_that_are_too_much_for_one_event_become_several(
+    sqs: Any, queue: str, mapped: Map, noting: Function
+) -> None:
+    """GIVEN a batch of more than 6 MB WHEN it is handed over THEN each half is an event."""
+    sqs.set_queue_attributes(QueueUrl=queue, Attributes={"VisibilityTimeout": "60"})
+    for _ in range(30):
+        sqs.send_message(QueueUrl=queue, MessageBody="x" * 250_000)
+    events: list[Record] = []
+    noting.observe = events.append
+    mapped(noting, batch_size=30, window_seconds=60)
+    eventually(lambda: left(sqs, queue) == 0)
+    assert [event.source.what for event in events] == ["15 messages", "15 messages"]
+
+
+def test_messages_that_cannot_be_handled_are_told_with_their_functions_name_and_come_again(
+    sqs: Any, queue: str, mapped: Map, deploy: Deploy, dead_fork_server: ForkServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    sqs.send_message(QueueUrl=queue, MessageBody="x")
+    mapped(deploy("handlers.about", {"name": "unlucky", "fork_server": dead_fork_server}))
+    said = "messages of unlucky were not handled and come again: RuntimeError: the fork server does not fork"
+    eventually(lambda: len([line for line in caplog.messages if line.startswith(said)]) > 1, what="it is told, twice")
+    assert left(sqs, queue) == 1
 
 
 def test_messages_whose_function_is_too_busy_come_again(

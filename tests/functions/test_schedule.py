@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ import pytest
 
 from local.aws.async_events import AsyncEvents
 from local.aws.cron import Rate, parse
+from local.aws.fork_server import ForkServer
 from local.aws.function import Function, PayloadTooLarge
 from local.aws.records import Record, Source
 from local.aws.schedule import Schedule
@@ -173,14 +175,42 @@ def test_an_event_that_is_handled_at_last_is_tried_no_more(deploy: Deploy, tmp_p
 
 
 def test_an_event_whose_function_is_too_busy_waits_longer_and_longer_until_it_is_too_old(
-    deploy: Deploy, records: list[Record]
+    deploy: Deploy, tmp_path: Path, records: list[Record]
 ) -> None:
-    function = deploy("handlers.about", {"concurrency": 0, "max_event_age_seconds": 1000}, observer=records.append)
+    definition = {"environment": {"NOTES": str(tmp_path)}, "concurrency": 1, "max_event_age_seconds": 1000}
+    function = deploy("handlers.blocked", definition, observer=records.append)
+    time = Time()
+    with ThreadPoolExecutor(1) as pool:
+        first = pool.submit(function.handle, b"{}", Source("invoke"))
+        eventually(lambda: list(tmp_path.glob("began-*")), SECONDS)
+        events = AsyncEvents(function, clock=time.seconds, pause=time.wait)
+        assert events.submit(b"{}", Source("async")).result(SECONDS) is None
+        (tmp_path / "go").touch()
+        assert first.result().answer.error == ""
+    assert time.waited == [1, 2, 4, 8, 16, 32, 64, 128, 256, 300]
+    assert {record.status for record in records} == {"throttled"}
+
+
+def test_an_event_of_a_function_that_is_switched_off_is_given_up_at_once(
+    deploy: Deploy, records: list[Record], caplog: pytest.LogCaptureFixture
+) -> None:
+    """Lambda does so with a reserved concurrency of 0."""
+    function = deploy("handlers.about", {"name": "off", "concurrency": 0}, observer=records.append)
     time = Time()
     answer = AsyncEvents(function, clock=time.seconds, pause=time.wait).submit(b"{}", Source("async")).result(SECONDS)
     assert answer is None
-    assert time.waited == [1, 2, 4, 8, 16, 32, 64, 128, 256, 300]
-    assert {record.status for record in records} == {"throttled"}
+    assert time.waited == []
+    assert [record.status for record in records] == ["throttled"]
+    assert "off is switched off" in caplog.text
+
+
+def test_an_event_that_cannot_be_handled_is_told_with_its_functions_name(
+    deploy: Deploy, dead_fork_server: ForkServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    function = deploy("handlers.about", {"name": "unlucky", "fork_server": dead_fork_server})
+    error = AsyncEvents(function).submit(b"{}", Source("async")).exception(SECONDS)
+    assert isinstance(error, RuntimeError)
+    assert f"an event of unlucky was not handled: RuntimeError: {error}" in caplog.messages
 
 
 def test_an_event_of_more_than_a_megabyte_is_refused_at_once(deploy: Deploy) -> None:

@@ -85,10 +85,14 @@ class Emulator:
 
     def invoke(self, function: str, event: Any = None) -> Any:
         """What the function answers at Lambda's Invoke API."""
-        url = f"{self.facts['invoke']}/2015-03-31/functions/{function}/invocations"
-        response = httpx.post(url, json=event or {}, timeout=60)
+        response = self.call(function, event)
         assert response.status_code == 200, response.text
         return response.json()
+
+    def call(self, function: str, event: Any = None, kind: str = "RequestResponse") -> httpx.Response:
+        """What the Invoke API answers; the ``kind`` ``Event`` waits for nothing."""
+        url = f"{self.facts['invoke']}/2015-03-31/functions/{function}/invocations"
+        return httpx.post(url, json=event or {}, headers={"X-Amz-Invocation-Type": kind}, timeout=60)
 
     def tick(self, function: str) -> subprocess.CompletedProcess[str]:
         """``--tick``."""
