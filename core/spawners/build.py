@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from copy import deepcopy
 from datetime import UTC, datetime
 from typing import Any
 
@@ -86,9 +87,9 @@ def _overrides(made: Any, misc: JsonDict, config: Config, log: Any) -> JsonDict:
 
 
 def _merged(configured: Any, value: Any) -> Any:
-    if isinstance(configured, dict) and isinstance(value, dict):
-        return {**configured, **value}
-    return value
+    """A copy all through: traitlets copies what it takes from a configuration, but not what a constructor is given."""
+    is_merged = isinstance(configured, dict) and isinstance(value, dict)
+    return deepcopy({**configured, **value} if is_merged else value)
 
 
 def _configured(made: Any, config: Config, key: str) -> Any:
