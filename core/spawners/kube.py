@@ -159,6 +159,13 @@ class StatelessKubeSpawner(OwnPods):
         if kube_pod.uid(pod) != self._predecessor:
             raise StartFailed(f"Another start has made the pod {self._key} meanwhile")
 
+    def get_service_manifest(self, owner_reference: Any, port: int) -> Any:
+        """KubeSpawner's own, for this start's pod alone: it selects by user and server name, which two hubs may share."""
+        manifest = super().get_service_manifest(owner_reference, port)
+        if manifest.spec.selector:  # else its endpoints are somebody else's affair
+            manifest.spec.selector = {**manifest.spec.selector, kube_names.MARK_LABEL: self.mark}
+        return manifest
+
     async def _make_create_resource_request(self, kind: str, manifest: Any) -> bool:
         """Create a secret or service; what is there already is taken."""
         path = kube_removal.NAMESPACE + f"/{kind}s"

@@ -186,17 +186,35 @@ async def test_a_service_comes_and_goes_with_its_pod(spawning: Spawning, config:
     await spawning.until(lambda: not spawning.namespace.all("services"), "the service is gone")
 
 
+def certificates() -> dict[str, str]:
+    """Nobody reads them here."""
+    return {name: f"{name}-{uuid.uuid4().hex}\n" for name in ("keyfile", "certfile", "cafile")}
+
+
+@pytest.mark.parametrize("internal_ssl", [False, True])
+async def test_a_service_is_of_its_own_pod_where_another_hub_has_the_same_user_and_server(
+    spawning: Spawning, config: Config, internal_ssl: bool
+) -> None:
+    config.services_enabled = not internal_ssl
+    issued = certificates()
+    more = {"certs": issued, "trust_bundles": {"hub-ca": issued["cafile"]}} if internal_ssl else {}
+    for hub in ("hub1", "hub2"):
+        misc = {"pod_name_template": f"{hub}-{{user_server}}"}
+        await spawning.start(a_service(hub=hub, misc=misc, **more))
+    services = spawning.namespace.all("services")
+    assert len(services) == 2
+    for service in services:
+        selector = ",".join(f"{label}={value}" for label, value in service["spec"]["selector"].items())
+        selected = spawning.namespace.api.get(spawning.namespace.path("pods"), labelSelector=selector)["items"]
+        assert [pod["metadata"]["name"] for pod in selected] == [service["metadata"]["name"]]
+
+
 async def test_the_service_of_an_earlier_server_is_replaced(spawning: Spawning, config: Config) -> None:
     config.services_enabled = True
     await spawning.start(a_service())
     running = await spawning.start(a_service())
     (service,) = spawning.namespace.all("services")
     assert service["metadata"]["ownerReferences"][0]["uid"] == running.state["_outpost"]["uid"]
-
-
-def certificates() -> dict[str, str]:
-    """Nobody reads them here."""
-    return {name: f"{name}-{uuid.uuid4().hex}\n" for name in ("keyfile", "certfile", "cafile")}
 
 
 async def test_certificates_are_a_secret_of_the_pod_and_nowhere_else(
