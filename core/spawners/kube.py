@@ -104,11 +104,24 @@ class StatelessKubeSpawner(OwnPods):
                 created = await self._create(pod)
             except KubeError as error:
                 if error.status != _CONFLICT:
-                    self._has_asked = is_passing(error.status)  # what is refused is not made
-                    raise
-                created = await self._make_room()
+                    created = await self._made_before(error)
+                else:
+                    created = await self._make_room()
         self._made(created)
         return True
+
+    async def _made_before(self, error: KubeError) -> JsonDict:
+        """The pod that an earlier attempt has made, whose answer was lost. Raises ``error`` when there is none."""
+        if is_passing(error.status):
+            raise error
+        if not error.is_repeated:
+            self._has_asked = False  # what is refused is not made
+            raise error
+        with suppress(KubeError):  # then nobody knows, and the stop looks again
+            pod = await kube_removal.find(self._client, self.namespace, self.pod_name)
+            if pod is not None and kube_pod.mark(pod) == self.mark:
+                return pod
+        raise error
 
     def _sign(self, pod: Any) -> None:
         """After ``modify_pod_hook``, which may replace all labels."""

@@ -13,6 +13,7 @@ import pytest
 
 from core.errors import StartFailed
 from core.spawners import kube_watch
+from core.spawners.kube_failures import KubeError
 from tests.kube.control_plane import ControlPlane
 from tests.kube.kubelet import Kubelet
 from tests.kube.proxy import Proxy
@@ -269,6 +270,42 @@ async def test_a_pod_whose_creation_was_answered_to_nobody_is_taken(spawning: Sp
     assert proxy.count("DELETE") == 0
     assert (await spawning.pod())["metadata"]["uid"] == running.state["_outpost"]["uid"]
     await spawning.stop(running)
+
+
+QUOTA = {"kind": "Status", "reason": "Forbidden", "message": 'pods "jupyter" is forbidden: exceeded quota: pods'}
+
+
+async def test_a_pod_whose_creation_was_answered_to_nobody_is_taken_when_no_other_is_allowed(
+    spawning: Spawning, proxy: Proxy
+) -> None:
+    """It is the one that has used up the quota."""
+    proxy.fault("POST", "/pods", forwards=True)
+    refused = proxy.fault("POST", "/pods", 403, content=QUOTA)
+    running = await spawning.start(a_service())
+    assert refused.happened == 1
+    assert (await spawning.pod())["metadata"]["uid"] == running.state["_outpost"]["uid"]
+    await spawning.stop(running)
+    assert spawning.namespace.names("pods") == []
+
+
+async def test_a_pod_that_could_not_be_asked_for_after_a_refusal_is_looked_for_by_the_stop(
+    spawning: Spawning, proxy: Proxy
+) -> None:
+    proxy.fault("POST", "/pods", forwards=True)
+    proxy.fault("POST", "/pods", 403, content=QUOTA)
+    unknown = proxy.fault("GET", "/pods/", 404, content="a page of some proxy's")
+    with pytest.raises(KubeError, match="exceeded quota"):
+        await spawning.start(a_service())
+    assert unknown.happened == 1
+    assert spawning.namespace.names("pods") == []
+
+
+async def test_what_was_refused_at_once_is_not_looked_for(spawning: Spawning, proxy: Proxy) -> None:
+    """So a start without any permission ends."""
+    proxy.fault("POST", "/pods", 403, content=QUOTA)
+    with pytest.raises(KubeError, match="exceeded quota"):
+        await spawning.start(a_service())
+    assert proxy.count("GET", lambda line: "/pods/" in line) == 0
 
 
 async def test_a_start_that_is_cancelled_while_its_pod_is_created_knows_it(spawning: Spawning, proxy: Proxy) -> None:
