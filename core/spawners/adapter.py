@@ -8,7 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from core.hooks import resolve
-from core.model import JsonDict, Service
+from core.model import Identity, JsonDict, Service
 from core.spawners.own import OwnServer
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
         start_timeout: float
         log: Any
 
+        def __init__(self, *arguments: Any, **options: Any) -> None: ...
         def get_env(self) -> dict[str, str]: ...
         def get_state(self) -> JsonDict: ...
         def load_state(self, state: JsonDict) -> None: ...
@@ -41,6 +42,9 @@ _MIXINS = {
     "batchspawner.batchspawner.BatchSpawnerBase": "core.spawners.batch.StatelessBatchSpawner",
 }
 """Which class needs which mixin. By their names: nothing is imported that is not used."""
+
+NOBODYS = Identity("outpost", "", "0")
+"""Of a Spawner that is made for no service."""
 
 OWN_STATE = "_outpost"
 """The key of Outpost's own notes beside the Spawner's in a stored state."""
@@ -83,9 +87,13 @@ class StatelessSpawner(SpawnerBase):
     lists_own = False
     """Are servers labelled, so that ``own_servers`` can tell them?"""
 
+    def __init__(self, *arguments: Any, service_identity: Identity = NOBODYS, **options: Any) -> None:
+        """Some classes make names in their constructors, so hub and start are known before."""
+        self.jupyterhub_name, _, self.start_id = service_identity
+        super().__init__(*arguments, **options)
+
     def attach(self, service: Service) -> None:
         """Say whose server this is. Called once, before anything else."""
-        self.jupyterhub_name, _, self.start_id = service.identity
         self.service_id = service.id
         self.flavor = service.flavor
         self.hub_env = service.body.env

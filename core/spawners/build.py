@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from copy import deepcopy
 from datetime import UTC, datetime
 from typing import Any
 
@@ -14,14 +15,14 @@ from traitlets.config.loader import LazyConfigValue
 from core.config import JupyterHubOutpost
 from core.errors import BadTrait
 from core.logs import service_logger
-from core.model import Body, Identity, Inputs, JsonDict, Service, Status
-from core.spawners.adapter import StatelessSpawner, stateless
+from core.model import Body, Inputs, JsonDict, Service, Status
+from core.spawners.adapter import NOBODYS, StatelessSpawner, stateless
 from core.spawners.resolve import spawner_class
 
 _BEGINNING = datetime.fromtimestamp(0, UTC)
 _NOBODYS = Service(
     id=0,
-    identity=Identity("outpost", "", "0"),
+    identity=NOBODYS,
     user_id="0",
     flavor=None,
     status=Status.PENDING,
@@ -65,7 +66,7 @@ def build(service: Service, outpost: JupyterHubOutpost) -> StatelessSpawner:
     overrides = _overrides(made, service.body.misc, outpost.config, log)
     arguments: dict[str, Any] = constructor_arguments(service) | overrides
     try:
-        spawner: StatelessSpawner = made(config=outpost.config, **arguments)
+        spawner: StatelessSpawner = made(config=outpost.config, service_identity=service.identity, **arguments)
     except TraitError as error:
         raise BadTrait(str(error)) from None
     spawner.log = log
@@ -86,9 +87,9 @@ def _overrides(made: Any, misc: JsonDict, config: Config, log: Any) -> JsonDict:
 
 
 def _merged(configured: Any, value: Any) -> Any:
-    if isinstance(configured, dict) and isinstance(value, dict):
-        return {**configured, **value}
-    return value
+    """A copy all through: traitlets copies what it takes from a configuration, but not what a constructor is given."""
+    is_merged = isinstance(configured, dict) and isinstance(value, dict)
+    return deepcopy({**configured, **value} if is_merged else value)
 
 
 def _configured(made: Any, config: Config, key: str) -> Any:

@@ -62,7 +62,7 @@ class StatelessDockerSpawner(DockerBase):
 
     def template_namespace(self) -> dict[str, str]:
         """What names of containers and volumes are made of, ``{hub}`` and ``{start_id}`` among it."""
-        own = {"hub": getattr(self, "jupyterhub_name", ""), "start_id": getattr(self, "start_id", "")}
+        own = {"hub": self.jupyterhub_name, "start_id": self.start_id}
         return super().template_namespace() | {key: self.escape(value) for key, value in own.items()}
 
     @cached_property

@@ -14,7 +14,7 @@ from kubernetes_asyncio.client import V1DeleteOptions
 from core.errors import StartFailed, StopFailed
 from core.hooks import resolve
 from core.model import JsonDict
-from core.spawners import kube_logs, kube_names, kube_pod, kube_removal
+from core.spawners import kube_logs, kube_names, kube_pod, kube_removal, kube_templates
 from core.spawners.kube_base import UID
 from core.spawners.kube_failures import KubeError, is_absent, is_passing
 from core.spawners.kube_own import OwnPods
@@ -104,11 +104,24 @@ class StatelessKubeSpawner(OwnPods):
                 created = await self._create(pod)
             except KubeError as error:
                 if error.status != _CONFLICT:
-                    self._has_asked = is_passing(error.status)  # what is refused is not made
-                    raise
-                created = await self._make_room()
+                    created = await self._made_before(error)
+                else:
+                    created = await self._make_room()
         self._made(created)
         return True
+
+    async def _made_before(self, error: KubeError) -> JsonDict:
+        """The pod that an earlier attempt has made, whose answer was lost. Raises ``error`` when there is none."""
+        if is_passing(error.status):
+            raise error
+        if not error.is_repeated:
+            self._has_asked = False  # what is refused is not made
+            raise error
+        with suppress(KubeError):  # then nobody knows, and the stop looks again
+            pod = await kube_removal.find(self._client, self.namespace, self.pod_name)
+            if pod is not None and kube_pod.mark(pod) == self.mark:
+                return pod
+        raise error
 
     def _sign(self, pod: Any) -> None:
         """After ``modify_pod_hook``, which may replace all labels."""
@@ -151,13 +164,21 @@ class StatelessKubeSpawner(OwnPods):
     def _refuse_to_replace(self, pod: JsonDict) -> None:
         """Raises ``StartFailed`` when the pod is somebody else's, or younger than this start."""
         owner = kube_names.owner(pod)
-        if owner is not None and owner != kube_names.owner_of(self._service_annotation):
-            raise StartFailed(
-                f"The pod {self._key} is the server {owner[2]!r} of {owner[1]} at {owner[0]}: "
-                "set c.KubeSpawner.pod_name_template so that no two servers have the same name"
-            )
+        is_left_over = owner is None and kube_pod.is_over(pod)
+        if not is_left_over and owner != kube_names.owner_of(self._service_annotation):
+            self.log.warning("the pod %s is in the way: %s", self._key, kube_names.shown(pod))
+            whose = _whose(owner, self.jupyterhub_name)
+            advice = kube_templates.advice(self.jupyterhub_name, self.pod_name_template == self._template_of_hub)
+            raise StartFailed(f"The pod {self._key} is {whose}: {advice}")
         if kube_pod.uid(pod) != self._predecessor:
             raise StartFailed(f"Another start has made the pod {self._key} meanwhile")
+
+    def get_service_manifest(self, owner_reference: Any, port: int) -> Any:
+        """Of this pod alone: KubeSpawner's own selects by user and server name, which two hubs may share."""
+        manifest = super().get_service_manifest(owner_reference, port)
+        if manifest.spec.selector:  # else its endpoints are somebody else's affair
+            manifest.spec.selector = {**manifest.spec.selector, kube_names.MARK_LABEL: self.mark}
+        return manifest
 
     async def _make_create_resource_request(self, kind: str, manifest: Any) -> bool:
         """Create a secret or service; what is there already is taken."""
@@ -297,3 +318,10 @@ class StatelessKubeSpawner(OwnPods):
     async def is_gone(self) -> bool:
         """After ``stop()``: has it seen the pod go, or is there none?"""
         return self._is_dealt_with or await self._look() is None
+
+
+def _whose(owner: tuple[str, str, str] | None, hub: str) -> str:
+    """Whose pod is in the way, as a hub may hear it."""
+    if owner is None:
+        return "none of Outpost's, and has not ended"
+    return f"the server {owner[2]!r} of {owner[1]}" if owner[0] == hub else "a server of another hub"

@@ -12,6 +12,7 @@ from core.spawners import kube_names, kube_pod, kube_removal
 from core.spawners.adapter import StatelessSpawner
 from core.spawners.kube_access import Overrides
 from core.spawners.kube_client import OperationClient, core_api, no_shared_client
+from core.spawners.kube_templates import Template
 from core.spawners.kube_watch import PodFollower
 
 if TYPE_CHECKING:
@@ -30,14 +31,18 @@ if TYPE_CHECKING:
         name: str
         namespace: str
         pod_name: str
+        pod_name_template: str
         server: Any
+        slug_scheme: str
         user: Any
         _start_future: asyncio.Future[Any] | None
 
         def __init__(self, *arguments: Any, **options: Any) -> None: ...
+        def get_service_manifest(self, owner_reference: Any, port: int) -> Any: ...
         def is_pod_running(self, pod: JsonDict | None) -> Any: ...
         def progress(self) -> AsyncIterator[JsonDict]: ...
         def run_pre_spawn_hook(self) -> Any: ...
+        def _expand_user_properties(self, template: str, **slug_scheme: Any) -> str: ...
         def _get_pod_url(self, pod: JsonDict) -> str: ...
         async def load_user_options(self) -> None: ...
         async def _start(self) -> str: ...
@@ -57,6 +62,7 @@ class ReflectorlessKubeSpawner(KubeSpawnerBase):
         self._pod: JsonDict | None = None
         self._follower: PodFollower | None = None
         self._service_annotation = ""
+        self._template_of_hub: object = None
         self._is_starting = self._is_stopping = False
         with no_shared_client():
             super().__init__(*arguments, **options)
@@ -65,6 +71,13 @@ class ReflectorlessKubeSpawner(KubeSpawnerBase):
         """Say whose server this is."""
         super().attach(service)
         self._service_annotation = kube_names.service_annotation(service)
+        self._template_of_hub = service.body.misc.get("pod_name_template")
+
+    def _expand_user_properties(self, template: str, **slug_scheme: Any) -> str:
+        """As in KubeSpawner, with ``{hub}`` and ``{start_id}`` too."""
+        scheme = slug_scheme.get("slug_scheme") or self.slug_scheme
+        more = Template(template, self.jupyterhub_name, self.start_id, scheme)
+        return super()._expand_user_properties(more, **slug_scheme)
 
     # The client of this object
 

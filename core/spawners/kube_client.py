@@ -119,6 +119,7 @@ class OperationClient(ApiClient):
                 failure, pause = explained(error), retry_after(error)
             except BROKEN as error:
                 failure, pause = unreachable(self._host, error, self._request_timeout), 0.0
+            failure.is_repeated = attempt > 0
             if not await self._pause(failure, attempt, pause, began):
                 raise failure from None
             attempt += 1

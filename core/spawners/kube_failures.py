@@ -25,6 +25,9 @@ class KubeError(ApiException, OutpostError):
     ``code`` is the API's own word for it, such as ``NotFound``; "" when somebody else has answered.
     """
 
+    is_repeated = False
+    """Is it the answer to another attempt than the first? An earlier one may have been carried out, its answer lost."""
+
     def __init__(self, status: int, sentence: str, code: str = "") -> None:
         super().__init__(status=status, reason=sentence)
         self.args = (sentence,)

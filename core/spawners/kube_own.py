@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -29,7 +29,7 @@ class OwnPods(ReflectorlessKubeSpawner):
         enable_user_namespaces: bool
 
     async def own_servers(self, outpost_id: str) -> list[OwnServer]:
-        """The pods with that label, but those that are being deleted.
+        """The pods with that label, but those that are being deleted, and those that ``delete_stopped_pods`` keeps.
 
         They are looked for in the configured namespace; with ``enable_user_namespaces`` in all.
         """
@@ -39,7 +39,7 @@ class OwnPods(ReflectorlessKubeSpawner):
         found: list[OwnServer] = []
         while True:
             page = await self._client.get(path, {"namespace": self.namespace}, **query)
-            found += _servers(page["items"])
+            found += _servers(pod for pod in page["items"] if self.delete_stopped_pods or not kube_pod.is_over(pod))
             query["continue"] = page["metadata"].get("continue", "")
             if not query["continue"]:
                 return found
@@ -52,7 +52,7 @@ class OwnPods(ReflectorlessKubeSpawner):
         await kube_removal.ask(self._client, namespace, name, server.uid, options)
 
 
-def _servers(pods: list[JsonDict]) -> Iterator[OwnServer]:
+def _servers(pods: Iterable[JsonDict]) -> Iterator[OwnServer]:
     for pod in pods:
         metadata, row = pod["metadata"], kube_names.row(pod)
         if row is not None and not metadata.get("deletionTimestamp"):

@@ -186,17 +186,35 @@ async def test_a_service_comes_and_goes_with_its_pod(spawning: Spawning, config:
     await spawning.until(lambda: not spawning.namespace.all("services"), "the service is gone")
 
 
+def certificates() -> dict[str, str]:
+    """Nobody reads them here."""
+    return {name: f"{name}-{uuid.uuid4().hex}\n" for name in ("keyfile", "certfile", "cafile")}
+
+
+@pytest.mark.parametrize("internal_ssl", [False, True])
+async def test_a_service_is_of_its_own_pod_where_another_hub_has_the_same_user_and_server(
+    spawning: Spawning, config: Config, internal_ssl: bool
+) -> None:
+    config.services_enabled = not internal_ssl
+    issued = certificates()
+    more: dict[str, Any] = {"certs": issued, "trust_bundles": {"hub-ca": issued["cafile"]}} if internal_ssl else {}
+    for hub in ("hub1", "hub2"):
+        misc = {"pod_name_template": f"{hub}-{{user_server}}"}
+        await spawning.start(a_service(hub=hub, misc=misc, **more))
+    services = spawning.namespace.all("services")
+    assert len(services) == 2
+    for service in services:
+        selector = ",".join(f"{label}={value}" for label, value in service["spec"]["selector"].items())
+        selected = spawning.namespace.api.get(spawning.namespace.path("pods"), labelSelector=selector)["items"]
+        assert [pod["metadata"]["name"] for pod in selected] == [service["metadata"]["name"]]
+
+
 async def test_the_service_of_an_earlier_server_is_replaced(spawning: Spawning, config: Config) -> None:
     config.services_enabled = True
     await spawning.start(a_service())
     running = await spawning.start(a_service())
     (service,) = spawning.namespace.all("services")
     assert service["metadata"]["ownerReferences"][0]["uid"] == running.state["_outpost"]["uid"]
-
-
-def certificates() -> dict[str, str]:
-    """Nobody reads them here."""
-    return {name: f"{name}-{uuid.uuid4().hex}\n" for name in ("keyfile", "certfile", "cafile")}
 
 
 async def test_certificates_are_a_secret_of_the_pod_and_nowhere_else(
@@ -279,6 +297,58 @@ async def test_misc_of_the_hub_goes_before_the_configuration(spawning: Spawning,
     other = replace(running, body=Body(running.body.env, {}, {}))
     assert await spawning.poll(other) is None
     await spawning.stop(other)
+
+
+DEFAULT_MISC = {
+    "dns_name_template": "{name}.{namespace}.svc.cluster.local",
+    "pod_name_template": "jupyter-{username}--{servername}",
+    "services_enabled": True,
+}
+"""What every OutpostSpawner sends."""
+
+
+@pytest.fixture
+def claims(config: Config) -> None:
+    """Each server has a home, by KubeSpawner's own template."""
+    config.storage_pvc_ensure = True
+    config.storage_capacity = "1Gi"
+
+
+class Pods(KubeSpawner):  # type: ignore[misc]  # KubeSpawner has no types
+    """No hub has a say in the names of its pods, because this is no trait."""
+
+    pod_name_template = "jupyter-{hub}--{user_server}"
+
+
+@pytest.mark.usefixtures("claims")
+async def test_two_hubs_share_nothing_where_names_have_the_hub_in_them(spawning: Spawning, config: Config) -> None:
+    spawning.spawner_class = Pods
+    config.pvc_name_template = "claim-{hub}--{user_server}"
+    running = [await spawning.start(a_service(hub=hub, misc=DEFAULT_MISC)) for hub in ("hub1", "hub2")]
+    pods = ["jupyter-hub1--alice--lab", "jupyter-hub2--alice--lab"]
+    assert sorted(spawning.namespace.names("pods")) == sorted(spawning.namespace.names("services")) == pods
+    claims = ["claim-hub1--alice--lab", "claim-hub2--alice--lab"]
+    assert sorted(spawning.namespace.names("persistentvolumeclaims")) == claims
+    await spawning.stop(running[0])
+    assert await spawning.poll(running[1]) is None
+    assert spawning.namespace.names("pods") == pods[1:]
+
+
+@pytest.mark.usefixtures("claims")
+async def test_two_hubs_share_nothing_where_namespaces_have_the_hub_in_them(spawning: Spawning, config: Config) -> None:
+    config.enable_user_namespaces = True
+    config.user_namespace_template = f"{spawning.namespace.name}-{{hub}}--{{username}}"
+    hubs = ("hub1", "hub2")
+    spaces = [Namespace(spawning.namespace.api, f"{spawning.namespace.name}-{hub}--alice") for hub in hubs]
+    try:
+        running = [await spawning.start(a_service(hub=hub, misc=DEFAULT_MISC)) for hub in hubs]
+        assert [space.names("pods") for space in spaces] == [["jupyter-alice--lab"]] * 2
+        assert [space.names("persistentvolumeclaims") for space in spaces] == [["claim-alice--lab"]] * 2
+        await spawning.stop(running[0])
+        assert [space.names("pods") for space in spaces] == [[], ["jupyter-alice--lab"]]
+    finally:
+        for space in spaces:
+            spawning.namespace.api.delete(f"/api/v1/namespaces/{space.name}")
 
 
 class SiteSpawner(KubeSpawner):  # type: ignore[misc]  # KubeSpawner has no types

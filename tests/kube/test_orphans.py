@@ -22,7 +22,8 @@ from infra.store import SqlStore
 from infra.wiring import open_database, utc_now
 from tests.kube.api import Namespace
 from tests.kube.control_plane import ControlPlane
-from tests.kube.outposts import Outposts
+from tests.kube.kubelet import Kubelet
+from tests.kube.outposts import Outposts, pod_name
 from tests.support.outpost import ROOT, OutpostProcess
 from tests.support.recording_hub import RecordingHub
 from tests.support.waiting import eventually
@@ -157,6 +158,27 @@ async def test_a_pod_that_has_taken_the_name_meanwhile_is_left_alone(
     found = namespace.pod(name)
     assert found is not None
     assert (found["metadata"]["uid"], found["metadata"].get("deletionTimestamp")) == (made["metadata"]["uid"], None)
+
+
+async def test_a_pod_that_has_ended_is_no_orphan_where_such_pods_are_kept(
+    namespace: Namespace, outposts: Outposts, kubelet: Kubelet, hub_stub: RecordingHub, opened: list[Rows]
+) -> None:
+    """The row goes when the hub has its server stopped, the pod stays."""
+    outpost = outposts.new("c.KubeSpawner.delete_stopped_pods = False").start()
+    start(outpost, hub_stub, "kept")
+    kept = pod_name(namespace)
+    kubelet.end(namespace.name, kept, 0)
+    with outpost.hub() as hub:
+        eventually(lambda: hub.poll("kept").json()["status"] == 0, what="it has ended")
+        assert hub.stop("kept").status_code == 200
+        assert hub.services() == []
+    start(outpost, hub_stub, "lost")
+    rows = rows_of(outpost, opened)
+    rows.forget("lost")
+
+    assert await rows.look() == 1
+
+    eventually(lambda: namespace.names("pods") == [kept], what="the pod that runs is gone, and no other")
 
 
 async def test_with_user_namespaces_all_of_them_are_looked_through(

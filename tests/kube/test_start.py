@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -12,6 +13,7 @@ import pytest
 
 from core.errors import StartFailed
 from core.spawners import kube_watch
+from core.spawners.kube_failures import KubeError
 from tests.kube.control_plane import ControlPlane
 from tests.kube.kubelet import Kubelet
 from tests.kube.proxy import Proxy
@@ -171,15 +173,73 @@ async def test_a_start_takes_the_place_of_an_earlier_server(
 
 
 @pytest.mark.parametrize(
-    "other", [{"hub": "hub2"}, {"user": "Alice"}, {"name": "lab2"}], ids=["another hub", "another user", "another name"]
+    ("other", "whose"),
+    [
+        ({"hub": "hub2", "user": "eve"}, "a server of another hub"),
+        ({"user": "Alice"}, "the server 'lab' of Alice"),
+        ({"name": "lab2"}, "the server 'lab2' of alice"),
+    ],
+    ids=["another hub", "another user", "another name"],
 )
-async def test_a_start_never_takes_the_place_of_another_server(spawning: Spawning, other: dict[str, str]) -> None:
+async def test_a_start_never_takes_the_place_of_another_server(
+    spawning: Spawning, caplog: pytest.LogCaptureFixture, other: dict[str, str], whose: str
+) -> None:
+    """A hub is not told what is another's; the log is."""
     spawning.config.KubeSpawner.pod_name_template = "jupyter"
     running = await spawning.start(a_service(**other))
-    with pytest.raises(StartFailed, match=r"set c\.KubeSpawner\.pod_name_template so that no two servers"):
+    with pytest.raises(StartFailed) as failed:
         await spawning.start(a_service())
+    assert failed.value.args[0] == (
+        f"The pod {spawning.namespace.name}/jupyter is {whose}: set c.KubeSpawner.pod_name_template so that "
+        'no two servers have the same name, for example to "jupyter-{hub}--{user_server}"'
+    )
+    assert f"is in the way: {running.identity}" in caplog.text
     assert (await spawning.pod())["metadata"]["uid"] == running.state["_outpost"]["uid"]
     assert await spawning.poll(running) is None
+
+
+async def test_a_name_whose_template_the_hub_has_sent_is_changed_at_the_hub(spawning: Spawning) -> None:
+    """As OutpostSpawner does by default; and what the advice says helps."""
+    misc = {"pod_name_template": "jupyter-{username}--{servername}"}
+    await spawning.start(a_service(hub="hub2", misc=misc))
+    with pytest.raises(StartFailed, match="is a server of another hub: the hub hub1 sends the template") as failed:
+        await spawning.start(a_service(misc=misc))
+    setting = re.search(r'c\.OutpostSpawner\.svc_name_template .* "(.+)"', str(failed.value.args[0]))
+    assert setting is not None
+    running = await spawning.start(a_service(misc={"pod_name_template": setting[1]}))
+    assert running.state["pod_name"] == "jupyter-hub1-alice--lab"
+
+
+async def a_foreign_pod(spawning: Spawning, kubelet: Kubelet, scenario: Scenario, phase: str) -> str:
+    """The uid of a pod that no Outpost has made, with alice's name."""
+    spawning.config.KubeSpawner.pod_name_template = "jupyter"
+    kubelet.script(spawning.namespace.name, scenario)
+    spec = {"containers": [{"name": "notebook", "image": "lab:1"}], "restartPolicy": "Never"}
+    space = spawning.namespace
+    await asyncio.to_thread(space.api.create, space.path("pods"), metadata={"name": "jupyter"}, spec=spec)
+    await spawning.until(lambda: space.all("pods")[0]["status"]["phase"] == phase)
+    kubelet.script(space.name, Scenario())
+    uid: str = (await spawning.pod())["metadata"]["uid"]
+    return uid
+
+
+async def test_a_start_never_takes_the_place_of_a_running_pod_that_no_outpost_has_made(
+    spawning: Spawning, kubelet: Kubelet
+) -> None:
+    """For example of a hub in the same namespace."""
+    uid = await a_foreign_pod(spawning, kubelet, Scenario(), "Running")
+    with pytest.raises(StartFailed, match="is none of Outpost's, and has not ended: set "):
+        await spawning.start(a_service())
+    metadata = (await spawning.pod())["metadata"]
+    assert (metadata["uid"], metadata.get("deletionTimestamp")) == (uid, None)
+
+
+async def test_a_pod_that_no_outpost_has_made_and_that_is_over_is_replaced(
+    spawning: Spawning, kubelet: Kubelet
+) -> None:
+    uid = await a_foreign_pod(spawning, kubelet, Scenario(exit_code=0), "Succeeded")
+    running = await spawning.start(a_service())
+    assert (await spawning.pod())["metadata"]["uid"] == running.state["_outpost"]["uid"] != uid
 
 
 async def test_a_start_never_takes_the_place_of_one_that_began_after_it(spawning: Spawning) -> None:
@@ -210,6 +270,42 @@ async def test_a_pod_whose_creation_was_answered_to_nobody_is_taken(spawning: Sp
     assert proxy.count("DELETE") == 0
     assert (await spawning.pod())["metadata"]["uid"] == running.state["_outpost"]["uid"]
     await spawning.stop(running)
+
+
+QUOTA = {"kind": "Status", "reason": "Forbidden", "message": 'pods "jupyter" is forbidden: exceeded quota: pods'}
+
+
+async def test_a_pod_whose_creation_was_answered_to_nobody_is_taken_when_no_other_is_allowed(
+    spawning: Spawning, proxy: Proxy
+) -> None:
+    """It is the one that has used up the quota."""
+    proxy.fault("POST", "/pods", forwards=True)
+    refused = proxy.fault("POST", "/pods", 403, content=QUOTA)
+    running = await spawning.start(a_service())
+    assert refused.happened == 1
+    assert (await spawning.pod())["metadata"]["uid"] == running.state["_outpost"]["uid"]
+    await spawning.stop(running)
+    assert spawning.namespace.names("pods") == []
+
+
+async def test_a_pod_that_could_not_be_asked_for_after_a_refusal_is_looked_for_by_the_stop(
+    spawning: Spawning, proxy: Proxy
+) -> None:
+    proxy.fault("POST", "/pods", forwards=True)
+    proxy.fault("POST", "/pods", 403, content=QUOTA)
+    unknown = proxy.fault("GET", "/pods/", 404, content="a page of some proxy's")
+    with pytest.raises(KubeError, match="exceeded quota"):
+        await spawning.start(a_service())
+    assert unknown.happened == 1
+    assert spawning.namespace.names("pods") == []
+
+
+async def test_what_was_refused_at_once_is_not_looked_for(spawning: Spawning, proxy: Proxy) -> None:
+    """So a start without any permission ends."""
+    proxy.fault("POST", "/pods", 403, content=QUOTA)
+    with pytest.raises(KubeError, match="exceeded quota"):
+        await spawning.start(a_service())
+    assert proxy.count("GET", lambda line: "/pods/" in line) == 0
 
 
 async def test_a_start_that_is_cancelled_while_its_pod_is_created_knows_it(spawning: Spawning, proxy: Proxy) -> None:
