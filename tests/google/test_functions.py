@@ -16,8 +16,9 @@ import pytest
 
 from tests.contract.conftest import config
 from tests.google.conftest import DeployFunctions
-from tests.support.cloud_run import AUDIENCE, MODES, FunctionServer, OutpostOnCloudRun
+from tests.support.cloud_run import AUDIENCE, MODES, TRUST, FunctionServer, OutpostOnCloudRun, call
 from tests.support.cloud_tasks import CALLER
+from tests.support.google import CERTIFICATES
 from tests.support.outpost import NO_TLS, ROOT, servers_in
 from tests.support.postgresql import free_port
 from tests.support.waiting import eventually
@@ -36,6 +37,13 @@ def running(functions: DeployFunctions, tmp_path_factory: pytest.TempPathFactory
         yield outpost
     finally:
         outpost.close()
+
+
+def errors_in(log: Path, since: int = 0) -> list[tuple[str, str]]:
+    """Loggers and messages of the errors that were logged from that byte on."""
+    lines = log.read_bytes()[since:].decode().splitlines()
+    said = [json.loads(line) for line in lines if line.startswith("{")]
+    return [(line["logger"], line["message"]) for line in said if line["severity"] == "ERROR"]
 
 
 @pytest.mark.parametrize("name", CALLED_BY_GOOGLE)
@@ -97,12 +105,48 @@ def test_functions_beside_the_api_are_called_by_post_only(running: OutpostOnClou
     assert (answer.status_code, answer.headers["allow"]) == (405, "POST")
 
 
-@pytest.mark.parametrize("body", [b"", b"x", b'{"service": "7"}', b'{"flavors": "?", "attempt": 0}'])
-def test_a_task_that_cannot_be_done_is_no_success_so_that_it_comes_again(
-    running: OutpostOnCloudRun, body: bytes
+BROKEN_TASKS = {
+    b"": "must be {'service': ID}",
+    b"x": "must be {'service': ID}",
+    b'{"service": "7"}': "must be {'service': ID}",
+    b'{"flavors": "?", "attempt": 0}': "failed",
+}
+
+
+@pytest.mark.parametrize(("body", "why"), BROKEN_TASKS.items())
+def test_a_task_that_cannot_be_done_is_no_success_and_the_log_says_why(
+    running: OutpostOnCloudRun, body: bytes, why: str
 ) -> None:
+    before = running.log.stat().st_size
     answer = running.invoke("worker", body)
     assert (answer.status_code, answer.json()) == (500, {"detail": "the task failed; the log says why"})
+    ((logger, message),) = errors_in(running.log, before)
+    assert (logger, why in message) == ("handlers.running", True)
+
+
+SILENT_ON_PURPOSE = """
+import logging
+logging.getLogger("handlers.gcp_requests").disabled = True
+"""
+
+
+@pytest.mark.parametrize("silenced", [False, True])
+def test_the_frameworks_own_logging_silences_nobody_but_the_configuration_may(
+    running: OutpostOnCloudRun, tmp_path: Path, silenced: bool
+) -> None:
+    """The platform has the framework set logging up, which disables the loggers that there are by then."""
+    config, log = tmp_path / "outpost_config.py", tmp_path / "log"
+    config.write_text(TRUST.format(url=running.tasks.url + CERTIFICATES) + (SILENT_ON_PURPOSE if silenced else ""))
+    function = FunctionServer("worker", "gunicorn", running.env | {"OUTPOST_CONFIG_FILE": str(config)}, log)
+    function.start()
+    try:
+        function.wait()
+        assert call(function, running.tasks, b"x").status_code == 500
+        assert [logger for logger, _ in errors_in(log)] == ["handlers.running"]
+        assert call(function, running.tasks, aud="https://elsewhere.example").status_code == 401
+        assert ("a call was refused" in log.read_text()) == (not silenced)
+    finally:
+        function.kill()
 
 
 def test_a_task_whose_row_is_gone_is_done(running: OutpostOnCloudRun) -> None:

@@ -102,6 +102,15 @@ def test_whatever_is_said_and_hidden_a_line_is_one_json_object(message: str, sec
     assert secret not in json.loads(line)["message"].replace(HIDDEN, "\0")
 
 
+async def test_loggers_that_a_library_has_disabled_are_heard_again(written: io.StringIO) -> None:
+    silenced = logging.getLogger("silenced")
+    silenced.disabled = True
+    silenced.error("not heard")
+    logs.enable_all()
+    silenced.error("heard")
+    assert [line["message"] for line in lines(written)] == ["heard"]
+
+
 async def test_no_library_logs_what_aws_answered(written: io.StringIO) -> None:
     """botocore writes whole answers, secrets included, at DEBUG."""
     logging.getLogger("botocore.parsers").debug("Response body: the-secret-string")
