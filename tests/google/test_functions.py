@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import subprocess
 import sys
 import time
@@ -20,7 +21,6 @@ from tests.support.cloud_run import AUDIENCE, MODES, TRUST, FunctionServer, Outp
 from tests.support.cloud_tasks import CALLER
 from tests.support.google import CERTIFICATES
 from tests.support.outpost import NO_TLS, ROOT, servers_in
-from tests.support.postgresql import free_port
 from tests.support.waiting import eventually
 
 pytestmark = [pytest.mark.slow, pytest.mark.postgresql]
@@ -200,11 +200,13 @@ def test_what_hubs_are_to_hear_is_handed_on_before_the_answer(
 
 @pytest.mark.parametrize("name", ["api", "recover"])
 def test_without_a_database_a_call_is_no_success(running: OutpostOnCloudRun, name: str, tmp_path: Path) -> None:
-    env = running.env | {"SQL_PORT": str(free_port())}
+    there = socket.create_server(("127.0.0.1", 0))
+    env = running.env | {"SQL_PORT": str(there.getsockname()[1])}
     function = FunctionServer(name, "gunicorn", env, tmp_path / "log")
-    function.start()
     try:
-        function.wait()
+        with there:  # else an instance waits for it before it takes requests
+            function.start()
+            function.wait()
         token = running.tasks.identity_token(AUDIENCE, CALLER)
         path, auth = ("/services", ("hub1", "first password")) if name == "api" else ("/", None)
         headers = {} if auth else {"Authorization": f"Bearer {token}"}
@@ -213,6 +215,26 @@ def test_without_a_database_a_call_is_no_success(running: OutpostOnCloudRun, nam
         assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
     finally:
         function.kill()
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_an_instance_takes_requests_when_its_way_to_the_database_is_open(
+    running: OutpostOnCloudRun, tmp_path: Path, mode: str
+) -> None:
+    log = tmp_path / "log"
+    with socket.socket() as host:
+        host.bind(("127.0.0.1", 0))
+        env = running.env | {"SQL_HOST": "127.0.0.1", "SQL_PORT": str(host.getsockname()[1])}
+        function = FunctionServer("api", mode, env, log)
+        function.start()
+        try:
+            eventually(lambda: "SQL_HOST cannot be reached yet" in log.read_text(), 60, "it waits")
+            with pytest.raises(httpx.ConnectError):
+                httpx.get(function.url, verify=NO_TLS)
+            host.listen()
+            function.wait()
+        finally:
+            function.kill()
 
 
 MISTAKES: dict[str, tuple[dict[str, str], str]] = {
