@@ -28,6 +28,7 @@ ACCOUNT, ACCOUNT_ID = f"outpost@{PROJECT}.iam.gserviceaccount.com", "10000000000
 CERTIFICATES = "/oauth2/v1/certs"
 """The path where the certificates of identity tokens are."""
 
+_LONGEST_HANG = 60.0
 _KEY_ID = "the key of the tests"
 _SCOPES = "https://www.googleapis.com/auth/"
 
@@ -51,6 +52,9 @@ class Google:
         """Values by the names of their versions: ``projects/P/secrets/S/versions/1``."""
         self.objects: dict[tuple[str, str], bytes] = {}
         """Contents by bucket and name."""
+        self.storage_answers = threading.Event()
+        """Cleared, requests for objects hang."""
+        self.storage_answers.set()
         self.refuses: tuple[int, dict[str, Any]] | None = None
         self.seen: list[str] = []
         self.not_modified = 0
@@ -126,6 +130,7 @@ class Google:
     def _object(self, path: str) -> tuple[int, Any]:
         url = urlsplit(path)
         bucket, _, name = url.path.removeprefix("/storage/v1/b/").partition("/o/")
+        self.storage_answers.wait(_LONGEST_HANG)
         content = self.objects.get((unquote(bucket), unquote(name)))
         if content is None or "/" in name:
             return 404, "No such object: files/the body may hold what it likes"
