@@ -46,8 +46,22 @@ def errors_in(log: Path, since: int = 0) -> list[tuple[str, str]]:
     return [(line["logger"], line["message"]) for line in said if line["severity"] == "ERROR"]
 
 
+@pytest.fixture
+def tokens(running: OutpostOnCloudRun, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Every token that a test makes."""
+    made: list[str] = []
+    make = running.tasks.identity_token
+
+    def kept(*arguments: str, **claims: Any) -> str:
+        made.append(make(*arguments, **claims))
+        return made[-1]
+
+    monkeypatch.setattr(running.tasks, "identity_token", kept)
+    return made
+
+
 @pytest.mark.parametrize("name", CALLED_BY_GOOGLE)
-def test_only_the_callers_of_the_settings_are_heard(running: OutpostOnCloudRun, name: str) -> None:
+def test_only_the_callers_of_the_settings_are_heard(running: OutpostOnCloudRun, name: str, tokens: list[str]) -> None:
     assert running.invoke(name, b'{"dry_run": true}').status_code == (500 if name == "worker" else 200)
     url = running.functions[name].url
     for headers in ({}, {"Authorization": "Basic aHViMTpmaXJzdCBwYXNzd29yZA=="}):
@@ -68,7 +82,12 @@ def test_only_the_callers_of_the_settings_are_heard(running: OutpostOnCloudRun, 
         403,
         "stranger@tests is not among the callers that OUTPOST_OIDC_CALLERS allows",
     )
-    assert running.tasks.identity_token(AUDIENCE, CALLER).rpartition(".")[0] not in running.log.read_text()
+    written = running.log.read_text()
+    assert "a call was refused: the token has expired" in written
+    assert "a call was refused: stranger@tests is not among the callers" in written
+    parts = {part for token in tokens for part in token.split(".")[1:]}
+    assert len(parts) >= 2 * 4, "what was said and how it was signed: heard, elsewhere, expired, forged, stranger"
+    assert not [part for part in parts if part in written]
 
 
 @pytest.mark.parametrize("name", ["expire", "recover", "tunnels"])
