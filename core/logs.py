@@ -70,6 +70,9 @@ def configure(
             handler.setFormatter(RedactingFormatter(inner) if inner else chosen)
     root = logging.getLogger()
     root.handlers[:] = [stderr, *outpost.extra_log_handlers]
+    # What traitlets has put there would write each line once more, secrets included.
+    own = logging.getLogger(type(outpost).__name__)
+    own.handlers[:] = [handler for handler in own.handlers if handler.name != "console"]
     level: Any = outpost.log_level  # the trait turns names into numbers
     root.setLevel(level)
     for noisy in ("asyncio", "alembic", "botocore", "traitlets"):
