@@ -44,6 +44,16 @@ class JsonFormatter(logging.Formatter):
         return json.dumps({key: redact(value) for key, value in line.items() if value}, ensure_ascii=False)
 
 
+def enable_all() -> None:
+    """Let loggers be heard that some library has disabled: ``dictConfig`` does that to all that are there, if not told.
+
+    For the moment before ``outpost_config.py`` is read: that may disable some on purpose.
+    """
+    for logger in list(logging.Logger.manager.loggerDict.values()):
+        if isinstance(logger, logging.Logger):
+            logger.disabled = False
+
+
 def configure(
     outpost: JupyterHubOutpost, name: str = "JupyterHubOutpost", formatter: JsonFormatter | None = None
 ) -> None:
@@ -60,6 +70,9 @@ def configure(
             handler.setFormatter(RedactingFormatter(inner) if inner else chosen)
     root = logging.getLogger()
     root.handlers[:] = [stderr, *outpost.extra_log_handlers]
+    # What traitlets has put there would write each line once more, secrets included.
+    own = logging.getLogger(type(outpost).__name__)
+    own.handlers[:] = [handler for handler in own.handlers if handler.name != "console"]
     level: Any = outpost.log_level  # the trait turns names into numbers
     root.setLevel(level)
     for noisy in ("asyncio", "alembic", "botocore", "traitlets"):

@@ -24,6 +24,7 @@ from core.logs import JsonFormatter, request_id
 from core.threads import in_thread
 from handlers import gcp_requests, jobs, running
 from handlers.running import Job, carry_on, drained
+from infra.database_network import wait_for_network
 from infra.google_identity import CallerCheck
 from infra.schema import migrate as migrate_schema
 from infra.schema import schema_state
@@ -154,5 +155,6 @@ if "FUNCTION_TARGET" in os.environ:
         _http()
     else:
         _check()
+    wait_for_network(_environment().settings, utc_now)
 
 cold_start.is_over()

@@ -57,6 +57,13 @@ class DatabaseSettings(BaseModel):
         return URL.create("postgresql+pg8000", database=self.sql_database, **login)
 
     @property
+    def tcp_address(self) -> tuple[str, int] | None:
+        """The host and port of PostgreSQL; None where the database is on this machine, as SQLite and sockets are."""
+        if self.sql_type == "sqlite" or self._is_socket:
+            return None
+        return self.sql_host, self.sql_port
+
+    @property
     def _is_socket(self) -> bool:
         """As with libpq, a host that is a path is the folder of the server's socket."""
         return self.sql_host.startswith("/")

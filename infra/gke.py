@@ -10,6 +10,8 @@ from infra import google_api
 from infra.kubeconfig import Cluster, Token
 
 VARIABLE = "OUTPOST_GKE_CLUSTER"
+EMAIL_SCOPE = "https://www.googleapis.com/auth/userinfo.email"
+"""Without it Kubernetes knows a service account by a number instead of the e-mail address that role bindings name."""
 RENEW_BEFORE = timedelta(minutes=4)
 """Google hands the same token out again until it has less than that, give or take, left of its hour."""
 
@@ -21,7 +23,7 @@ class GkeAccess:
         """``name`` is ``projects/P/locations/L/clusters/C``. Raises ``ConfigError``."""
         self._name = name
         self._url = f"{base_url.rstrip('/')}/v1/{name}"
-        self._credentials = google_api.credentials(VARIABLE)
+        self._credentials = google_api.credentials(VARIABLE, EMAIL_SCOPE)
 
     def describe(self) -> Cluster:
         """Look it up. Raises ``ConfigError`` that names it."""

@@ -40,12 +40,12 @@ class Api:
         return answer
 
 
-def credentials(variable: str) -> Any:
-    """The application default credentials. Raises ``ConfigError``."""
+def credentials(variable: str, *more_scopes: str) -> Any:
+    """The application default credentials, whose tokens have :data:`SCOPE` and those. Raises ``ConfigError``."""
     with explained(variable, "there are no Google credentials"):
         import google.auth
 
-        found, _ = google.auth.default(scopes=[SCOPE])
+        found, _ = google.auth.default(scopes=[SCOPE, *more_scopes])
         return found
 
 

@@ -51,6 +51,7 @@ class Kubeconfig:
         self._sign = sign
         self._clock = clock
         self._lock = threading.Lock()
+        self._tries = 0
         self._closed = threading.Event()
         place = hashlib.sha256(cluster.url.encode()).hexdigest()[:8]
         self.path = Path(tempfile.gettempdir()) / f"outpost-kubeconfig-{cluster.name}-{place}"
@@ -61,13 +62,16 @@ class Kubeconfig:
         """Renew the token if it is time; a failure is logged, since the present one is still good for a while."""
         if not self._keeper.is_alive():  # a fork has no threads
             self._keeper = self._keep()
+        tries = self._tries
         with self._lock:
-            if self._clock() < self._renew_at:
-                return
+            if tries != self._tries or self._clock() < self._renew_at:
+                return  # waiting was for somebody else's try, and another one would do no better
             try:
                 self._renew_at = self._renew()
             except ConfigError as error:
                 log.warning("the token for the cluster %s is not renewed: %s", self._cluster.name, error)
+            finally:
+                self._tries += 1
 
     def close(self) -> None:
         """Renew it no more. The file stays: another process may use it."""

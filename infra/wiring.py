@@ -127,6 +127,7 @@ def assemble(settings: Settings, clock: Clock, hosting: Hosting) -> Outpost:
         logs.configure(outpost, settings.logger_name, hosting.log_formatter)
 
     sealer = settings.sealer()
+    logs.enable_all()
     config = ConfigFile(settings.config_path, on_load)
     for name in settings.hubs_without_password:
         log.warning("usernames: %r has no password at its position of passwords; it cannot log in", name)

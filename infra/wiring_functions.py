@@ -37,11 +37,18 @@ class Environment:
         self._refreshing, self._rereading = Lock(), Lock()
 
     def refresh(self) -> None:
-        """Before each invocation: files that have changed, tokens that run out. Costs nothing in between."""
-        with self._refreshing:  # several invocations may share an instance
-            self._files.refresh()
-            if self._cluster is not None:
-                self._cluster.refresh()
+        """Before each invocation: files that have changed, tokens that run out. Costs nothing in between.
+
+        Several invocations may share an instance. While one of them fetches files, the others go on with the last
+        copies; a token is waited for, since one that has ended is of no use.
+        """
+        if self._refreshing.acquire(blocking=False):
+            try:
+                self._files.refresh()
+            finally:
+                self._refreshing.release()
+        if self._cluster is not None:
+            self._cluster.refresh()
 
     def reread(self) -> Settings:
         """After a refused credential: the settings as the secrets are now, or the last good ones."""

@@ -1,3 +1,9 @@
+locals {
+  # Each instance of a function opens up to 5 (core/threads.py). During an upgrade there are those of the old and of the new
+  # revision, and 3 are PostgreSQL's own.
+  most_connections = 2 * 5 * sum([for function in local.functions : function.max]) + 3
+}
+
 resource "google_sql_database_instance" "outpost" {
   name                = var.name
   region              = var.region
@@ -10,6 +16,11 @@ resource "google_sql_database_instance" "outpost" {
     availability_type           = var.database_availability
     disk_autoresize             = true
     deletion_protection_enabled = var.database_deletion_protection
+
+    database_flags {
+      name  = "max_connections"
+      value = var.database_connections
+    }
 
     ip_configuration {
       ipv4_enabled    = false
@@ -24,6 +35,13 @@ resource "google_sql_database_instance" "outpost" {
   }
 
   depends_on = [google_service_networking_connection.google]
+
+  lifecycle {
+    precondition {
+      condition     = local.most_connections <= var.database_connections
+      error_message = "database_connections: must be ${local.most_connections} or more for as many instances as api_max_instances and worker_max_instances allow."
+    }
+  }
 }
 
 resource "google_sql_database" "outpost" {

@@ -34,8 +34,8 @@ locals {
       concurrency = 1
       max         = 1
       min         = 0
-      ingress     = "ALLOW_INTERNAL_ONLY"
-      invokers    = { schedules = google_service_account.invoker["schedules"].member }
+      ingress     = local.ingress_of_scheduled
+      invokers    = local.invokers_of_scheduled
       roles       = ["wakes"]
     }
     recover = {
@@ -47,8 +47,8 @@ locals {
       # So that a tick can run beside one that waits for hubs.
       max      = 2
       min      = 0
-      ingress  = "ALLOW_INTERNAL_ONLY"
-      invokers = { schedules = google_service_account.invoker["schedules"].member }
+      ingress  = local.ingress_of_scheduled
+      invokers = local.invokers_of_scheduled
       roles    = ["wakes", "drives"]
     }
     tunnels = {
@@ -59,10 +59,9 @@ locals {
       concurrency = 1
       max         = 1
       min         = 0
-      # Called from outside when an SSH node has restarted.
-      ingress  = "ALLOW_ALL"
-      invokers = merge({ schedules = google_service_account.invoker["schedules"].member }, local.operators)
-      roles    = []
+      ingress     = local.ingress_of_scheduled
+      invokers    = local.invokers_of_scheduled
+      roles       = []
     }
     migrate = {
       description = "Brings the database's schema to this version; called after each deployment"
@@ -83,6 +82,10 @@ locals {
 
   operators = { for member in var.operators : member => member }
 
+  # Operators ask for dry runs, and say when an SSH node has restarted; they do so from outside.
+  invokers_of_scheduled = merge({ schedules = google_service_account.invoker["schedules"].member }, local.operators)
+  ingress_of_scheduled  = length(var.operators) > 0 ? "ALLOW_ALL" : "ALLOW_INTERNAL_ONLY"
+
   # Known before the functions are: the worker must know its own.
   urls = { for name in ["worker", "expire", "recover", "tunnels", "migrate"] : name => "https://${var.name}-${name}-${data.google_project.this.number}.${var.region}.run.app" }
 
@@ -94,7 +97,6 @@ locals {
       OUTPOST_TASKS_SERVICE_ACCOUNT = google_service_account.invoker["tasks"].email
       OUTPOST_SECRETS               = "projects/${var.project}/secrets/${var.secret}"
       OUTPOST_CONFIG_FILE           = "gs://${google_storage_bucket.config.name}/outpost_config.py"
-      OUTPOST_BASE_PATH             = var.base_path
       SQL_TYPE                      = "postgresql"
       SQL_HOST                      = google_sql_database_instance.outpost.private_ip_address
       SQL_DATABASE                  = google_sql_database.outpost.name
@@ -102,7 +104,12 @@ locals {
       SQL_SSLMODE                   = "require"
       # An idle instance would keep its connections open for nobody.
       SQL_POOL_SIZE = "0"
+      # Google's own default has the framework disable the loggers that there are when the functions are loaded. Outpost's
+      # lines name their request anyway.
+      LOG_EXECUTION_ID = "false"
     },
+    # An empty variable would be a difference at each plan.
+    var.base_path == "" ? {} : { OUTPOST_BASE_PATH = var.base_path },
     { for name, variable in { "flavors.yaml" = "OUTPOST_FLAVORS_PATH", "credits.yaml" = "OUTPOST_CREDITS_PATH" } :
     variable => "gs://${google_storage_bucket.config.name}/${name}" if contains(keys(google_storage_bucket_object.config), name) },
   )
@@ -111,7 +118,7 @@ locals {
   # signature, so that OUTPOST_OIDC_AUDIENCE would refuse all of them.
   own_environment = {
     for name, function in local.functions : name => merge(
-      contains(function.roles, "drives") ? { OUTPOST_GKE_CLUSTER = var.gke_cluster } : {},
+      contains(local.drives, name) ? { OUTPOST_GKE_CLUSTER = var.gke_cluster } : {},
       name == "recover" ? { OUTPOST_DELETE_ORPHANS = tostring(var.delete_orphans) } : {},
     )
   }
@@ -156,11 +163,12 @@ resource "google_cloudfunctions2_function" "outpost" {
     }
   }
 
-  # An instance reads its secret and its configuration when it starts, and a deployment starts one.
+  # An instance reads its secret and its configuration and looks the cluster up when it starts, and a deployment starts one.
   depends_on = [
     google_secret_manager_secret_iam_member.reads_secret,
     google_storage_bucket_iam_member.reads_config,
     google_storage_bucket_object.config,
+    google_project_iam_member.drives,
     google_artifact_registry_repository_iam_member.build,
     google_project_iam_member.build,
   ]

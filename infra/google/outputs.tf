@@ -8,6 +8,16 @@ output "migrate_url" {
   value       = local.urls.migrate
 }
 
+output "expire_url" {
+  description = "Post {\"dry_run\": true} to it to learn what it would end"
+  value       = local.urls.expire
+}
+
+output "recover_url" {
+  description = "Post {\"dry_run\": true} to it to learn what it would carry on, stop and delete"
+  value       = local.urls.recover
+}
+
 output "tunnels_url" {
   description = "Post {\"generation\": \"...\"} to it when an SSH node has restarted"
   value       = local.urls.tunnels

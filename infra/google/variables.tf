@@ -77,7 +77,7 @@ variable "delete_orphans" {
 variable "operators" {
   type        = set(string)
   default     = []
-  description = "Who may call migrate and tunnels, such as user:me@example.org."
+  description = "Who may call migrate and the scheduled functions, such as user:me@example.org."
 }
 
 variable "api_min_instances" {
@@ -89,13 +89,13 @@ variable "api_min_instances" {
 variable "api_max_instances" {
   type        = number
   default     = 10
-  description = "Most instances of the API; each opens up to 5 connections to the database."
+  description = "Most instances of the API. Each opens up to 5 connections to the database, 10 while an upgrade runs: see database_connections."
 }
 
 variable "worker_max_instances" {
   type        = number
   default     = 4
-  description = "Most instances of the worker, with 5 starts or stops each; more wait in the queue."
+  description = "Most instances of the worker, with 5 starts or stops each; more wait in the queue. Their connections are as the API's."
 }
 
 variable "expire_schedule" {
@@ -119,7 +119,13 @@ variable "tunnels_schedule" {
 variable "database_tier" {
   type        = string
   default     = "db-custom-1-3840"
-  description = "Cloud SQL's machine type; this one takes 100 connections."
+  description = "Cloud SQL's machine type; its memory must be enough for database_connections."
+}
+
+variable "database_connections" {
+  type        = number
+  default     = 250
+  description = "Most connections that the database takes; a change restarts it. Each further instance of the API or the worker takes 10."
 }
 
 variable "database_availability" {

@@ -21,10 +21,10 @@ data "google_project" "this" {
 }
 
 resource "google_project_service" "needed" {
-  for_each = toset([
+  for_each = toset(concat([
     "artifactregistry", "cloudbuild", "cloudfunctions", "cloudscheduler", "cloudtasks", "compute", "iam", "monitoring",
     "run", "secretmanager", "servicenetworking", "sqladmin", "storage",
-  ])
+  ], var.gke_cluster == "" ? [] : ["container"]))
   service = "${each.key}.googleapis.com"
   # Others in the project may use it too.
   disable_on_destroy = false

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import subprocess
 import sys
 import time
@@ -16,10 +17,10 @@ import pytest
 
 from tests.contract.conftest import config
 from tests.google.conftest import DeployFunctions
-from tests.support.cloud_run import AUDIENCE, MODES, FunctionServer, OutpostOnCloudRun
+from tests.support.cloud_run import AUDIENCE, MODES, TRUST, FunctionServer, OutpostOnCloudRun, call
 from tests.support.cloud_tasks import CALLER
+from tests.support.google import CERTIFICATES
 from tests.support.outpost import NO_TLS, ROOT, servers_in
-from tests.support.postgresql import free_port
 from tests.support.waiting import eventually
 
 pytestmark = [pytest.mark.slow, pytest.mark.postgresql]
@@ -38,8 +39,29 @@ def running(functions: DeployFunctions, tmp_path_factory: pytest.TempPathFactory
         outpost.close()
 
 
+def errors_in(log: Path, since: int = 0) -> list[tuple[str, str]]:
+    """Loggers and messages of the errors that were logged from that byte on."""
+    lines = log.read_bytes()[since:].decode().splitlines()
+    said = [json.loads(line) for line in lines if line.startswith("{")]
+    return [(line["logger"], line["message"]) for line in said if line["severity"] == "ERROR"]
+
+
+@pytest.fixture
+def tokens(running: OutpostOnCloudRun, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Every token that a test makes."""
+    made: list[str] = []
+    make = running.tasks.identity_token
+
+    def kept(*arguments: str, **claims: Any) -> str:
+        made.append(make(*arguments, **claims))
+        return made[-1]
+
+    monkeypatch.setattr(running.tasks, "identity_token", kept)
+    return made
+
+
 @pytest.mark.parametrize("name", CALLED_BY_GOOGLE)
-def test_only_the_callers_of_the_settings_are_heard(running: OutpostOnCloudRun, name: str) -> None:
+def test_only_the_callers_of_the_settings_are_heard(running: OutpostOnCloudRun, name: str, tokens: list[str]) -> None:
     assert running.invoke(name, b'{"dry_run": true}').status_code == (500 if name == "worker" else 200)
     url = running.functions[name].url
     for headers in ({}, {"Authorization": "Basic aHViMTpmaXJzdCBwYXNzd29yZA=="}):
@@ -60,7 +82,12 @@ def test_only_the_callers_of_the_settings_are_heard(running: OutpostOnCloudRun, 
         403,
         "stranger@tests is not among the callers that OUTPOST_OIDC_CALLERS allows",
     )
-    assert running.tasks.identity_token(AUDIENCE, CALLER).rpartition(".")[0] not in running.log.read_text()
+    written = running.log.read_text()
+    assert "a call was refused: the token has expired" in written
+    assert "a call was refused: stranger@tests is not among the callers" in written
+    parts = {part for token in tokens for part in token.split(".")[1:]}
+    assert len(parts) >= 2 * 4, "what was said and how it was signed: heard, elsewhere, expired, forged, stranger"
+    assert not [part for part in parts if part in written]
 
 
 @pytest.mark.parametrize("name", ["expire", "recover", "tunnels"])
@@ -97,12 +124,48 @@ def test_functions_beside_the_api_are_called_by_post_only(running: OutpostOnClou
     assert (answer.status_code, answer.headers["allow"]) == (405, "POST")
 
 
-@pytest.mark.parametrize("body", [b"", b"x", b'{"service": "7"}', b'{"flavors": "?", "attempt": 0}'])
-def test_a_task_that_cannot_be_done_is_no_success_so_that_it_comes_again(
-    running: OutpostOnCloudRun, body: bytes
+BROKEN_TASKS = {
+    b"": "must be {'service': ID}",
+    b"x": "must be {'service': ID}",
+    b'{"service": "7"}': "must be {'service': ID}",
+    b'{"flavors": "?", "attempt": 0}': "failed",
+}
+
+
+@pytest.mark.parametrize(("body", "why"), BROKEN_TASKS.items())
+def test_a_task_that_cannot_be_done_is_no_success_and_the_log_says_why(
+    running: OutpostOnCloudRun, body: bytes, why: str
 ) -> None:
+    before = running.log.stat().st_size
     answer = running.invoke("worker", body)
     assert (answer.status_code, answer.json()) == (500, {"detail": "the task failed; the log says why"})
+    ((logger, message),) = errors_in(running.log, before)
+    assert (logger, why in message) == ("handlers.running", True)
+
+
+SILENT_ON_PURPOSE = """
+import logging
+logging.getLogger("handlers.gcp_requests").disabled = True
+"""
+
+
+@pytest.mark.parametrize("silenced", [False, True])
+def test_the_frameworks_own_logging_silences_nobody_but_the_configuration_may(
+    running: OutpostOnCloudRun, tmp_path: Path, silenced: bool
+) -> None:
+    """The platform has the framework set logging up, which disables the loggers that there are by then."""
+    config, log = tmp_path / "outpost_config.py", tmp_path / "log"
+    config.write_text(TRUST.format(url=running.tasks.url + CERTIFICATES) + (SILENT_ON_PURPOSE if silenced else ""))
+    function = FunctionServer("worker", "gunicorn", running.env | {"OUTPOST_CONFIG_FILE": str(config)}, log)
+    function.start()
+    try:
+        function.wait()
+        assert call(function, running.tasks, b"x").status_code == 500
+        assert [logger for logger, _ in errors_in(log)] == ["handlers.running"]
+        assert call(function, running.tasks, aud="https://elsewhere.example").status_code == 401
+        assert ("a call was refused" in log.read_text()) == (not silenced)
+    finally:
+        function.kill()
 
 
 def test_a_task_whose_row_is_gone_is_done(running: OutpostOnCloudRun) -> None:
@@ -156,11 +219,13 @@ def test_what_hubs_are_to_hear_is_handed_on_before_the_answer(
 
 @pytest.mark.parametrize("name", ["api", "recover"])
 def test_without_a_database_a_call_is_no_success(running: OutpostOnCloudRun, name: str, tmp_path: Path) -> None:
-    env = running.env | {"SQL_PORT": str(free_port())}
+    there = socket.create_server(("127.0.0.1", 0))
+    env = running.env | {"SQL_PORT": str(there.getsockname()[1])}
     function = FunctionServer(name, "gunicorn", env, tmp_path / "log")
-    function.start()
     try:
-        function.wait()
+        with there:  # else an instance waits for it before it takes requests
+            function.start()
+            function.wait()
         token = running.tasks.identity_token(AUDIENCE, CALLER)
         path, auth = ("/services", ("hub1", "first password")) if name == "api" else ("/", None)
         headers = {} if auth else {"Authorization": f"Bearer {token}"}
@@ -169,6 +234,26 @@ def test_without_a_database_a_call_is_no_success(running: OutpostOnCloudRun, nam
         assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
     finally:
         function.kill()
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_an_instance_takes_requests_when_its_way_to_the_database_is_open(
+    running: OutpostOnCloudRun, tmp_path: Path, mode: str
+) -> None:
+    log = tmp_path / "log"
+    with socket.socket() as host:
+        host.bind(("127.0.0.1", 0))
+        env = running.env | {"SQL_HOST": "127.0.0.1", "SQL_PORT": str(host.getsockname()[1])}
+        function = FunctionServer("api", mode, env, log)
+        function.start()
+        try:
+            eventually(lambda: "SQL_HOST cannot be reached yet" in log.read_text(), 60, "it waits")
+            with pytest.raises(httpx.ConnectError):
+                httpx.get(function.url, verify=NO_TLS)
+            host.listen()
+            function.wait()
+        finally:
+            function.kill()
 
 
 MISTAKES: dict[str, tuple[dict[str, str], str]] = {

@@ -19,7 +19,7 @@ from infra.settings import read_settings
 from tests.infra.conftest import Reach
 from tests.support import google as google_support
 from tests.support.clock import Clock, RunningClock
-from tests.support.google import CLUSTER, Google
+from tests.support.google import ACCOUNT, CLUSTER, Google
 
 ROOT = Path(__file__).parents[2]
 
@@ -57,6 +57,7 @@ async def test_kubernetes_clients_find_the_cluster_with_a_token_of_this_account(
     configuration = client.Configuration()
     await config.load_kube_config(environ["KUBECONFIG"], client_configuration=configuration)
     assert configuration.host == "https://192.0.2.1"
+    assert google.kubernetes_user(token_in(environ)) == ACCOUNT, "role bindings name it by its e-mail address"
     assert configuration.api_key["BearerToken"] == f"Bearer google token {google.tokens}"
     assert Path(str(configuration.ssl_ca_cert)).read_text() == "CA"
 
@@ -91,7 +92,9 @@ print(open(os.environ["KUBECONFIG"]).read())
 """
     ran = subprocess.run([sys.executable, "-c", code], env=env, cwd=ROOT, capture_output=True, text=True, timeout=60)
     assert ran.returncode == 0, ran.stderr
-    assert json.loads(ran.stdout)["users"][0]["user"]["token"] == f"google token {google.tokens}"
+    token = json.loads(ran.stdout)["users"][0]["user"]["token"]
+    assert token == f"google token {google.tokens}"
+    assert google.kubernetes_user(token) == ACCOUNT
     assert "/token" not in google.seen
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, MutableMapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from infra.wiring_functions import FunctionOutpost, build_function
 from tests.support import google as google_support
 from tests.support.clock import Clock
 from tests.support.google import Google
+from tests.support.waiting import eventually
 
 PLACE = ("files", "outpost/a b/50%#?.py")
 URL = "gs://files/outpost/a b/50%#?.py"
@@ -56,6 +58,25 @@ def test_a_changed_file_comes_into_force_after_a_minute(
     assert flavors(function) == {"first"}
     assert len(google.seen) == asked, "an invocation costs nothing in between"
     clock.forward(seconds=1)
+    assert flavors(function) == {"second"}
+
+
+def test_while_one_request_waits_for_storage_the_others_go_on_with_the_last_copies(
+    google: Google, function: FunctionOutpost, clock: Clock
+) -> None:
+    google.objects[PLACE] = config("second")
+    clock.forward(minutes=1)
+    google.storage_answers.clear()
+    asked = len(google.seen)
+    with ThreadPoolExecutor(2) as threads:
+        try:
+            hanging = threads.submit(flavors, function)
+            eventually(lambda: len(google.seen) > asked, what="storage is asked")
+            assert threads.submit(flavors, function).result(4) == {"first"}
+            assert not hanging.done()
+        finally:
+            google.storage_answers.set()
+        assert hanging.result(10) == {"second"}
     assert flavors(function) == {"second"}
 
 

@@ -7,8 +7,10 @@ import os
 import stat
 import tempfile
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
+from threading import Event, Lock
 
 import pytest
 
@@ -74,6 +76,45 @@ def test_a_token_is_renewed_when_it_is_time_and_not_before(make: Make, signer: S
     signer.clock.forward(seconds=1)
     file.refresh()
     assert token_in(file.path) == "token 2"
+
+
+class Door:
+    """A lock that counts who has come to it."""
+
+    def __init__(self) -> None:
+        self.came: list[int] = []
+        self._lock = Lock()
+
+    def __enter__(self) -> None:
+        self.came.append(1)
+        self._lock.acquire()
+
+    def __exit__(self, *_: object) -> None:
+        self._lock.release()
+
+
+def test_those_who_come_while_a_token_is_renewed_wait_for_that_try_alone(
+    make: Make, signer: Signer, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Each with a try of its own would wait for all before it, where the cloud does not answer."""
+    file, door, goes_on = make(), Door(), Event()
+
+    def hanging() -> Token:
+        goes_on.wait(60)
+        raise ConfigError("no answer")
+
+    monkeypatch.setattr(file, "_lock", door)
+    monkeypatch.setattr(file, "_sign", hanging)
+    signer.clock.forward(minutes=10)
+    with ThreadPoolExecutor(4) as threads:
+        try:
+            asked = [threads.submit(file.refresh) for _ in range(4)]
+            eventually(lambda: len(door.came) == 4, what="all are there")
+            assert not [one for one in asked if one.done()]
+        finally:
+            goes_on.set()
+    assert [one.result() for one in asked] == [None] * 4
+    assert caplog.messages == ["the token for the cluster hpc is not renewed: no answer"]
 
 
 def test_a_token_is_renewed_during_an_operation_that_lasts_longer(

@@ -23,7 +23,9 @@ from tests.support.waiting import eventually
 
 FRAMEWORK = Path(sys.executable).with_name("functions-framework")
 FUNCTIONS = ("api", "worker", "expire", "recover", "tunnels", "migrate")
-MODES = ("development", "gunicorn")
+OF_A_MODE = {"development": {"DEBUG": "1"}, "gunicorn": {"LOG_EXECUTION_ID": "true"}}
+"""The platform sets the latter by itself; the framework then sets logging up anew when it has loaded the functions."""
+MODES = tuple(OF_A_MODE)
 AUDIENCE = "https://outpost.example"
 """What the tokens of schedules are for; those of tasks are for the worker's URL."""
 
@@ -43,7 +45,7 @@ class FunctionServer:
         self.port = port or free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self._env = {**env, "FUNCTION_TARGET": target, "FUNCTION_SOURCE": str(ROOT / "handlers" / "gcp.py")}
-        self._env |= {"HOST": "127.0.0.1", "PORT": str(self.port)} | ({} if mode == "gunicorn" else {"DEBUG": "1"})
+        self._env |= {"HOST": "127.0.0.1", "PORT": str(self.port), **OF_A_MODE[mode]}
         self._log = log
         self._process: subprocess.Popen[bytes] | None = None
         self._starting = threading.Lock()

@@ -13,7 +13,7 @@ from hashlib import sha256
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, TypeVar
-from urllib.parse import parse_qs, unquote, urlsplit
+from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
 
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
@@ -23,10 +23,14 @@ from cryptography.x509.oid import NameOID
 
 PROJECT = "tests"
 CLUSTER = f"projects/{PROJECT}/locations/europe-west3/clusters/hpc"
+ACCOUNT, ACCOUNT_ID = f"outpost@{PROJECT}.iam.gserviceaccount.com", "100000000000000000001"
+"""This process's account, by its e-mail address and by the number that is its id."""
 CERTIFICATES = "/oauth2/v1/certs"
 """The path where the certificates of identity tokens are."""
 
+_LONGEST_HANG = 60.0
 _KEY_ID = "the key of the tests"
+_SCOPES = "https://www.googleapis.com/auth/"
 
 
 NOT_FOUND = {"error": {"code": 404, "status": "NOT_FOUND", "message": "the message may hold what it likes"}}
@@ -37,7 +41,8 @@ class Google:
 
     def __init__(self, url: str) -> None:
         self.url = url
-        self.tokens = 0
+        self.scopes: list[set[str]] = []
+        """What each token was asked for with, without what all scopes begin with."""
         self.cluster: dict[str, Any] = {
             "endpoint": "192.0.2.1",
             "masterAuth": {"clusterCaCertificate": "Q0E="},
@@ -47,6 +52,9 @@ class Google:
         """Values by the names of their versions: ``projects/P/secrets/S/versions/1``."""
         self.objects: dict[tuple[str, str], bytes] = {}
         """Contents by bucket and name."""
+        self.storage_answers = threading.Event()
+        """Cleared, requests for objects hang."""
+        self.storage_answers.set()
         self.refuses: tuple[int, dict[str, Any]] | None = None
         self.seen: list[str] = []
         self.not_modified = 0
@@ -62,8 +70,8 @@ class Google:
             "project_id": PROJECT,
             "private_key_id": "1",
             "private_key": pem.decode(),
-            "client_email": f"outpost@{PROJECT}.iam.gserviceaccount.com",
-            "client_id": "1",
+            "client_email": ACCOUNT,
+            "client_id": ACCOUNT_ID,
             "token_uri": f"{self.url}/token",
         }
         path = folder / "account.json"
@@ -75,11 +83,10 @@ class Google:
         self.seen.append(path)
         if path == "/token":
             claims = self._verified(parse_qs(body)["assertion"][0])
-            assert "cloud-platform" in claims["scope"]
-            return 200, self._token()
+            return 200, self._token(claims["scope"].split())
         if path == "/" or path.startswith("/computeMetadata/v1/"):
             assert headers["Metadata-Flavor"] == "Google"
-            return 200, self._metadata(path.removeprefix("/computeMetadata/v1/").partition("?")[0])
+            return 200, self._metadata(urlsplit(path.removeprefix("/computeMetadata/v1/")))
         if path == CERTIFICATES:
             return 200, {_KEY_ID: self._certificate()}
         if self.refuses:
@@ -102,6 +109,16 @@ class Google:
         number = given.removeprefix("google token ")
         return number.isdecimal() and int(number) <= self.tokens
 
+    @property
+    def tokens(self) -> int:
+        """How many there are."""
+        return len(self.scopes)
+
+    def kubernetes_user(self, token: str) -> str:
+        """Who has the token, for GKE: the account's number, unless it was asked for with the e-mail address."""
+        scopes = self.scopes[int(token.removeprefix("google token ")) - 1]
+        return ACCOUNT if "userinfo.email" in scopes else ACCOUNT_ID
+
     def _secret(self, version: str) -> tuple[int, Any]:
         if version.endswith("/versions/latest"):
             secret = version.removesuffix("latest")
@@ -113,6 +130,7 @@ class Google:
     def _object(self, path: str) -> tuple[int, Any]:
         url = urlsplit(path)
         bucket, _, name = url.path.removeprefix("/storage/v1/b/").partition("/o/")
+        self.storage_answers.wait(_LONGEST_HANG)
         content = self.objects.get((unquote(bucket), unquote(name)))
         if content is None or "/" in name:
             return 404, "No such object: files/the body may hold what it likes"
@@ -141,15 +159,18 @@ class Google:
         made = builder.not_valid_before(now - timedelta(days=1)).not_valid_after(until).sign(self._key, SHA256())
         return made.public_bytes(serialization.Encoding.PEM).decode()
 
-    def _token(self) -> dict[str, Any]:
-        self.tokens += 1
+    def _token(self, scopes: list[str]) -> dict[str, Any]:
+        asked = {scope.removeprefix(_SCOPES) for scope in scopes}
+        assert "cloud-platform" in asked
+        self.scopes.append(asked)
         return {"access_token": f"google token {self.tokens}", "expires_in": 3600, "token_type": "Bearer"}
 
-    def _metadata(self, path: str) -> Any:
+    def _metadata(self, asked: SplitResult) -> Any:
+        path, of_the_instance = asked.path, f"{_SCOPES}cloud-platform"
         if path.endswith("/token"):
-            return self._token()
+            return self._token(parse_qs(asked.query).get("scopes", [of_the_instance])[0].split(","))
         if path.startswith("instance/service-accounts/"):
-            return {"email": "outpost@tests", "scopes": ["https://www.googleapis.com/auth/cloud-platform"]}
+            return {"email": ACCOUNT, "scopes": [of_the_instance]}
         return PROJECT if path == "project/project-id" else "googleapis.com" if "universe" in path else ""
 
     def _verified(self, assertion: str) -> dict[str, Any]:

@@ -27,6 +27,12 @@ class Deployed:
         (found,) = self.all(kind).values()
         return found
 
+    def dependencies(self, kind: str) -> Iterator[set[str]]:
+        """For every resource of a kind, those that were made before it because it needs them."""
+        for resource in self.state["resources"]:
+            if (resource["type"], resource["mode"]) == (kind, "managed"):
+                yield from (set(instance["dependencies"]) for instance in resource["instances"])
+
     def output(self, name: str) -> Any:
         """What Terraform tells the operator."""
         return self.state["outputs"][name]["value"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 from collections.abc import Callable
@@ -108,6 +109,13 @@ def test_the_docs_name_variables_and_outputs_that_there_are() -> None:
     outputs = re.findall(r"terraform output -raw (\w+)", text) + re.findall(r"output\s+`(\w+)`", text)
     assert outputs
     assert set(outputs) <= declared("output")
+
+
+def test_the_documented_calls_of_functions_have_a_body() -> None:
+    """Google's front end may refuse a POST without one."""
+    calls = re.findall(r"curl [^`\n]*print-identity-token[^`\n]*", (ROOT / "docs/google-cloud.md").read_text())
+    assert len(calls) > 1
+    assert all(json.loads(re.findall("-d '(.*?)'", call)[0]) in ({}, {"dry_run": True}) for call in calls)
 
 
 def _read(name: str) -> str:

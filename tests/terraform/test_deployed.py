@@ -19,11 +19,11 @@ from tests.terraform.state import Deployed
 
 HANDLERS = ROOT / "handlers/gcp.py"
 SCHEDULED = ["expire", "recover", "tunnels"]
-CONNECTIONS = 100
-"""What the database takes by default: Cloud SQL's default for 3.75 GB."""
+RESERVED = 3
+"""PostgreSQL's ``superuser_reserved_connections``."""
 
-FROM_SECRETS = {"OUTPOST_SECRETS"}
-"""Read before there are settings."""
+NO_SETTINGS = {"OUTPOST_SECRETS", "LOG_EXECUTION_ID"}
+"""Read before there are settings, and by the framework."""
 
 
 def entry_points() -> set[str]:
@@ -42,7 +42,7 @@ def test_every_function_of_the_handlers_is_deployed(deployed: Deployed) -> None:
 def test_a_functions_variables_are_settings_that_outpost_takes(
     function: str, deployed: Deployed, all_said: Deployed, secret: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    known = {field.validation_alias for field in Settings.model_fields.values()} | FROM_SECRETS
+    known = {field.validation_alias for field in Settings.model_fields.values()} | NO_SETTINGS
     for made in (deployed, all_said):
         environment = made.environment(function)
         assert set(environment) <= known
@@ -51,7 +51,9 @@ def test_a_functions_variables_are_settings_that_outpost_takes(
                 patched.setenv(name, value)
             settings = read_settings()
         assert settings.sql_host == "10.2.0.3"
-        assert settings.base_path == environment["OUTPOST_BASE_PATH"]
+        assert settings.base_path == ("/outpost" if made is all_said else "")
+        assert environment["LOG_EXECUTION_ID"] == "false", "else the framework disables loggers"
+        assert all(environment.values()), "an empty one would be a difference at each plan"
 
 
 def test_only_files_that_there_are_become_configuration(deployed: Deployed) -> None:
@@ -117,12 +119,36 @@ def test_a_task_waits_as_long_as_the_worker_may_take(deployed: Deployed) -> None
     assert deployed.functions()["worker"]["timeout_seconds"] == WORKER_SECONDS
 
 
-def test_all_instances_together_open_fewer_connections_than_the_database_takes(deployed: Deployed) -> None:
-    opened = sum(
-        function["max_instance_count"] * (STORE_THREADS + 1)  # and one for what takes long
-        for function in deployed.functions().values()
-    )
-    assert opened < CONNECTIONS
+def opened(made: Deployed) -> int:
+    """The connections of all instances at once."""
+    per_instance = STORE_THREADS + 1  # and one for what takes long
+    return sum(function["max_instance_count"] * per_instance for function in made.functions().values())
+
+
+def taken(made: Deployed) -> int:
+    """The most that the database is told to take."""
+    (flag,) = made.one("google_sql_database_instance")["settings"][0]["database_flags"]
+    assert flag["name"] == "max_connections"
+    return int(flag["value"])
+
+
+def test_the_database_takes_the_connections_of_all_instances_while_an_upgrade_has_two_of_each(
+    deployed: Deployed,
+) -> None:
+    assert taken(deployed) >= 2 * opened(deployed) + RESERVED
+
+
+def test_more_instances_than_the_database_has_connections_for_are_refused_with_how_many_it_takes(
+    terraform: Callable[..., Terraform], variables: dict[str, Any], deployed: Deployed
+) -> None:
+    needed = 2 * opened(deployed) + RESERVED
+    assert f"the defaults need {needed}." in (ROOT / "docs/google-cloud.md").read_text()
+    said = variables | {"database_connections": needed - 1}
+    planned = terraform().run("plan", "-input=false", "-no-color", "-lock=false", variables=said)
+    assert planned.returncode == 1
+    assert f"database_connections: must be {needed} or more" in " ".join(planned.stderr.split())
+    more = Deployed(terraform().apply(variables | {"api_max_instances": 20, "database_connections": needed + 100}))
+    assert taken(more) == 2 * opened(more) + RESERVED
 
 
 def test_only_the_api_is_open_to_all(deployed: Deployed, all_said: Deployed) -> None:
@@ -130,13 +156,23 @@ def test_only_the_api_is_open_to_all(deployed: Deployed, all_said: Deployed) -> 
         assert [on for who, _, on in made.roles() if who in ("allUsers", "allAuthenticatedUsers")] == [
             "cloud_run_v2_service outpost-api"
         ]
-    inside = {name for name, said in deployed.functions().items() if said["ingress_settings"] == "ALLOW_INTERNAL_ONLY"}
-    assert inside == {"worker", "expire", "recover"}
+    assert inside(deployed) == {"worker", *SCHEDULED}
 
 
-def test_operators_may_call_migrate_and_tunnels(deployed: Deployed, all_said: Deployed) -> None:
-    called = {on for who, _, on in all_said.roles() if who == OPERATOR}
-    assert called == {"cloud_run_v2_service outpost-migrate", "cloud_run_v2_service outpost-tunnels"}
+def inside(made: Deployed) -> set[str]:
+    """The functions that nobody outside of Google reaches."""
+    return {name for name, said in made.functions().items() if said["ingress_settings"] == "ALLOW_INTERNAL_ONLY"}
+
+
+def test_operators_may_call_what_takes_their_options_where_the_outputs_say(
+    deployed: Deployed, all_said: Deployed
+) -> None:
+    called = {on.rpartition("-")[2] for who, role, on in all_said.roles() if (who, role) == (OPERATOR, "run.invoker")}
+    assert called == {"migrate", *SCHEDULED}
+    assert inside(all_said) == {"worker"}
+    for name in called:
+        assert all_said.output(f"{name}_url") == f"https://outpost-{name}-{NUMBER}.{REGION}.run.app"
+    assert not [who for who, _, _ in deployed.roles() if who == OPERATOR]
     assert not [who for who, _, on in deployed.roles() if on == "cloud_run_v2_service outpost-migrate"]
 
 
@@ -151,6 +187,24 @@ def test_a_clusters_name_and_rights_go_to_those_who_drive_spawners(deployed: Dep
         f"outpost-{n}" for n in drivers
     }
     assert not [who for who, role, _ in deployed.roles() if role == "container.clusterViewer"]
+
+
+def test_functions_are_deployed_when_what_they_need_at_their_start_is_there(all_said: Deployed) -> None:
+    """A deployment starts an instance, and fails when that ends."""
+    needed = {
+        "google_secret_manager_secret_iam_member.reads_secret",
+        "google_storage_bucket_iam_member.reads_config",
+        "google_storage_bucket_object.config",
+        "google_project_iam_member.drives",
+        "google_project_service.needed",
+    }
+    for made_after in all_said.dependencies("google_cloudfunctions2_function"):
+        assert needed <= made_after
+
+
+def test_the_clusters_api_is_enabled_where_there_is_a_cluster(deployed: Deployed, all_said: Deployed) -> None:
+    enabled = [set(made.all("google_project_service")) for made in (deployed, all_said)]
+    assert enabled[1] - enabled[0] == {"container"}
 
 
 def test_the_database_has_no_public_address_and_only_takes_encrypted_connections(deployed: Deployed) -> None:

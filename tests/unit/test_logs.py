@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from traitlets.config import Config
 
 from core import logs
 from core.config import JupyterHubOutpost
@@ -100,6 +101,27 @@ def test_whatever_is_said_and_hidden_a_line_is_one_json_object(message: str, sec
     line = contextvars.copy_context().run(written)
     assert "\n" not in line
     assert secret not in json.loads(line)["message"].replace(HIDDEN, "\0")
+
+
+async def test_loggers_that_a_library_has_disabled_are_heard_again(written: io.StringIO) -> None:
+    silenced = logging.getLogger("silenced")
+    silenced.disabled = True
+    silenced.error("not heard")
+    logs.enable_all()
+    silenced.error("heard")
+    assert [line["message"] for line in lines(written)] == ["heard"]
+
+
+@pytest.mark.usefixtures("written")
+async def test_the_level_of_the_configuration_brings_no_second_line_with_secrets(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """traitlets gives the logger of the class a handler of its own when a setting of logs changes."""
+    hide(["the-secret"])
+    logs.configure(JupyterHubOutpost(config=Config(JupyterHubOutpost={"log_level": "INFO"})), formatter=JsonFormatter())
+    logging.getLogger("JupyterHubOutpost").info("said <the-secret>")
+    (line,) = capsys.readouterr().err.splitlines()
+    assert json.loads(line)["message"] == f"said <{HIDDEN}>"
 
 
 async def test_no_library_logs_what_aws_answered(written: io.StringIO) -> None:
