@@ -200,6 +200,20 @@ def test_pods_are_new_when_the_configuration_is_unless_it_is_read_again(newest: 
     assert template("# one", False) == template("# two", False)
 
 
+@pytest.mark.parametrize("separate", [True, False])
+def test_other_public_keys_need_no_new_pods(newest: Helm, separate: bool) -> None:
+    """The SSH node sees them by itself, and tunnels live on."""
+
+    def made(*keys: str) -> tuple[Object, list[Object]]:
+        values = {"cryptSecret": "key", "sshPublicKeys": [*keys], "sshNode": {"separate": separate}}
+        of_these = newest.template(values=values)
+        return one(of_these, "ConfigMap", f"{RELEASE}-auth")["data"], list(pods_of(of_these))
+
+    before, after = made(KEY), made(KEY, f"{KEY}2")
+    assert before[0] != after[0]
+    assert before[1] == after[1]
+
+
 def test_a_service_reaches_the_pods_of_its_part_and_no_others(newest: Helm) -> None:
     made = newest.template(values={**POSTGRESQL, **SEPARATE})
     labels = {

@@ -6,7 +6,7 @@ from base64 import b64encode
 
 import pytest
 
-from tests.helm.helm import RELEASE
+from tests.helm.helm import RELEASE, Refused
 from tests.helm.releases import MADE, SEPARATE, Release
 from tests.support.waiting import eventually
 
@@ -87,6 +87,8 @@ def test_a_secret_of_the_chart_that_was_deleted_is_made_anew_for_the_pods_that_r
     release.upgrade(SEPARATE)
     third = marks()
     assert (third[0] != second[0], third[1] != second[1]) == (True, True)
+    with pytest.raises(Refused, match="immutable"):
+        release.run("rollback", "1")
 
 
 @pytest.mark.parametrize("annotated", [True, False], ids=["with its annotations", "bare"])
