@@ -8,6 +8,7 @@ import gc
 import logging
 import os
 import sys
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
@@ -38,6 +39,8 @@ Together below Kubernetes's 30 seconds.
 
 _NOTED_SECONDS = 5
 """How long the first request may wait for the SSH node's restart to be noted."""
+_SILENT_SECONDS = 30
+"""How long an SSH node may not be reached until the log says so."""
 
 _MISTAKE = 2
 _NO_DATABASE = 1
@@ -148,13 +151,28 @@ async def _say_restarted(outpost: Outpost) -> None:
     service, generation = outpost.settings.ssh_node_service, outpost.settings.ssh_generation
     while True:
         try:
-            if not service or await in_thread(ssh_node.greets, service):
-                await outpost.tunnels.ssh_restarted(generation)
-                return
+            if service:
+                await _until_reached(service, _SILENT_SECONDS)
+            await outpost.tunnels.ssh_restarted(generation)
+            return
         except StoreUnavailable as error:
             log.warning("the SSH node's restart waits: %s", error)
         except Exception:  # else no hub would ever be asked
             log.exception("the SSH node's restart could not be noted; trying on")
+        await asyncio.sleep(ssh_node.PAUSE_SECONDS)
+
+
+async def _until_reached(service: str, silent_seconds: float) -> None:
+    """Until an SSH server answers there. A cluster may let no pod reach itself: so it is said, once, if that lasts."""
+    begun, said = time.monotonic(), False
+    while not await in_thread(ssh_node.greets, service):
+        if not said and time.monotonic() - begun >= silent_seconds:
+            said = True
+            log.warning(
+                "OUTPOST_SSH_NODE_SERVICE: no SSH server answers at %s, as seen from here; "
+                "no hub is asked for its tunnels before one does",
+                service,
+            )
         await asyncio.sleep(ssh_node.PAUSE_SECONDS)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import sys
 from pathlib import Path
 
 from core.errors import ConfigError
@@ -58,13 +59,33 @@ def _first_word(line: str) -> str:
 
 
 def host_keys(given: Path, folder: Path) -> list[Path]:
-    """Copies of the private keys in ``given`` that only this user can read, as sshd insists; else a new one."""
+    """Copies of the private keys in ``given`` that only this user can read, as sshd insists; an empty one: a new key.
+
+    Raises ``ConfigError`` that names the file or the folder.
+    """
     folder.mkdir(mode=0o700, exist_ok=True)
     copies = []
-    for key in sorted(given.glob("ssh_host_*_key")):
+    for key in _found(given):
         copies.append(_private(folder / key.name, _read(key)))
         _check_host_key(copies[-1], key)
-    return copies or [_new_host_key(folder)]
+    return copies or [_new_host_key(folder, given)]
+
+
+def _found(given: Path) -> list[Path]:
+    """Files alone: folders are what Kubernetes has beside the files of a mounted Secret."""
+    try:
+        files = [path for path in sorted(given.iterdir()) if path.is_file()]
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise ConfigError(f"OUTPOST_SSH_HOST_KEYS: {given} cannot be read: {error.strerror}") from None
+    host_keys = [path for path in files if path.match("ssh_host_*_key")]
+    if files and not host_keys:
+        raise ConfigError(
+            f"OUTPOST_SSH_HOST_KEYS: {given}: no file there is named as a host key is, such as ssh_host_ed25519_key "
+            f"or ssh_host_ecdsa_key; there is {files[0].name}"
+        )
+    return host_keys
 
 
 def _read(key: Path) -> bytes:
@@ -91,9 +112,14 @@ def _check_host_key(copy: Path, key: Path) -> None:
         raise ConfigError(f"{key}: is no SSH private key without a passphrase; ssh-keygen -t ed25519 -N '' makes one")
 
 
-def _new_host_key(folder: Path) -> Path:
+def _new_host_key(folder: Path, given: Path) -> Path:
     key = folder / "ssh_host_ed25519_key"
     if not key.exists():
+        print(  # noqa: T201
+            f"outpost: {given} holds no host key, so a new one is made, which is lost with {folder}: "
+            "hubs that remember it will refuse the next one",
+            file=sys.stderr,
+        )
         subprocess.run(  # noqa: S603
             ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "outpost", "-f", str(key)],  # noqa: S607
             stdin=subprocess.DEVNULL,

@@ -83,20 +83,40 @@ class Node:
     def prepare(self) -> list[str]:
         """The command of an sshd in the foreground, its files written and checked. Raises ``ConfigError``."""
         program, user = _sshd(), _user()
-        authorized = keys.authorized(self._given_keys(), str(self.authorized_keys))
-        configuration, trusted = self.folder / "sshd_config", self.folder / "authorized_keys"
+        self.let_in(self.given_keys())
+        configuration = self.folder / "sshd_config"
         try:
-            trusted.write_text(authorized)
-            configuration.write_text(self.configuration(trusted, user))
+            configuration.write_text(self.configuration(self._trusted, user))
         except OSError as error:
-            raise ConfigError(f"OUTPOST_SSH_FOLDER: {self.folder} cannot be written: {error.strerror}") from None
+            raise self._cannot_write(error) from None
         command = [program, "-D", "-e", "-f", str(configuration)]
         told = subprocess.run([*command, "-t"], text=True, capture_output=True)  # noqa: S603
         if told.returncode:
             raise ConfigError(f"sshd refuses its configuration: {' '.join(told.stderr.split())}")
         return command
 
-    def _given_keys(self) -> str:
+    def let_in(self, given: str) -> None:
+        """Let these keys in, and no others. sshd reads its copy of them at each login.
+
+        Raises ``ConfigError``; the keys from before stay then.
+        """
+        authorized = keys.authorized(given, str(self.authorized_keys))
+        new = self._trusted.with_suffix(".new")
+        try:
+            new.write_text(authorized)
+            new.replace(self._trusted)  # a login meets the old ones or the new ones, never half of them
+        except OSError as error:
+            raise self._cannot_write(error) from None
+
+    @property
+    def _trusted(self) -> Path:
+        return self.folder / "authorized_keys"
+
+    def _cannot_write(self, error: OSError) -> ConfigError:
+        return ConfigError(f"OUTPOST_SSH_FOLDER: {self.folder} cannot be written: {error.strerror}")
+
+    def given_keys(self) -> str:
+        """The hubs' keys as the operator wrote them. Raises ``ConfigError``."""
         source = f"OUTPOST_SSH_AUTHORIZED_KEYS: {self.authorized_keys}"
         try:
             return self.authorized_keys.read_text()

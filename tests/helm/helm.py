@@ -104,6 +104,7 @@ def expectation(made: list[Object]) -> str:
     for item in made:
         if item["kind"] == "Secret":
             item["data"] = dict.fromkeys(item["data"], "made by Helm")
+            item["metadata"]["annotations"]["outpost/made"] = "REVISION CHECKSUM"
     ordered = sorted(
         made, key=lambda item: (item["kind"], item["metadata"]["name"], item["metadata"].get("namespace", ""))
     )

@@ -16,7 +16,9 @@ import pytest
 import yaml
 from cryptography.fernet import Fernet
 
+from handlers import server
 from infra.settings import Settings
+from infra.sshd import __main__ as sshd
 from tests.helm.helm import CHART, NAMESPACE, RELEASE, VALUES, Helm, Object, one, outpost_container, pods_of
 from tests.helm.releases import KEY, SEPARATE
 from tests.support.outpost import NO_TLS, ROOT, OutpostProcess
@@ -198,6 +200,20 @@ def test_pods_are_new_when_the_configuration_is_unless_it_is_read_again(newest: 
     assert template("# one", False) == template("# two", False)
 
 
+@pytest.mark.parametrize("separate", [True, False])
+def test_other_public_keys_need_no_new_pods(newest: Helm, separate: bool) -> None:
+    """The SSH node sees them by itself, and tunnels live on."""
+
+    def made(*keys: str) -> tuple[Object, list[Object]]:
+        values = {"cryptSecret": "key", "sshPublicKeys": [*keys], "sshNode": {"separate": separate}}
+        of_these = newest.template(values=values)
+        return one(of_these, "ConfigMap", f"{RELEASE}-auth")["data"], list(pods_of(of_these))
+
+    before, after = made(KEY), made(KEY, f"{KEY}2")
+    assert before[0] != after[0]
+    assert before[1] == after[1]
+
+
 def test_a_service_reaches_the_pods_of_its_part_and_no_others(newest: Helm) -> None:
     made = newest.template(values={**POSTGRESQL, **SEPARATE})
     labels = {
@@ -224,6 +240,84 @@ def test_one_container_is_api_and_ssh_node_unless_they_are_separate(newest: Helm
     assert [port["name"] for port in node["ports"]] == ["ssh"]
 
 
+def test_an_ssh_node_is_waited_for_at_the_charts_service_or_at_one_that_is_named(newest: Helm) -> None:
+    """A name that is no Service would be waited for without end."""
+
+    def waits_at(**values: Any) -> str | None:
+        return environment(newest.template(values={"sshPublicKeys": [KEY], **values}), {}).get(
+            "OUTPOST_SSH_NODE_SERVICE"
+        )
+
+    mine: dict[str, Any] = {"servicessh": {"enabled": False}}
+    assert waits_at() == f"{RELEASE}-ssh.jupyter.svc:22"
+    assert waits_at(**mine) is None
+    assert waits_at(**mine, extraEnvVars={"OUTPOST_SSH_NODE_SERVICE": "mine:22"}) == "mine:22"
+    made = newest.template(values={"sshPublicKeys": [KEY], **mine})
+    assert [item["metadata"]["name"] for item in made if item["kind"] == "Service"] == [RELEASE]
+
+
+def ssh_node(made: list[Object]) -> dict[str, str]:
+    """The plain variables of a separate SSH node."""
+    (container,) = one(made, "Deployment", f"{RELEASE}-ssh")["spec"]["template"]["spec"]["containers"]
+    return {variable["name"]: variable.get("value", "") for variable in container["env"]}
+
+
+def test_what_an_ssh_node_may_reach_is_said_to_it_where_it_runs(newest: Helm) -> None:
+    permitted = {"permitOpen": ["*:8888", "10.0.0.1:*"]}
+    inside = newest.template(values={"sshPublicKeys": [KEY], "sshNode": permitted})
+    assert environment(inside, {})["OUTPOST_SSH_PERMIT_OPEN"] == "*:8888 10.0.0.1:*"
+    separate = newest.template(values={"sshPublicKeys": [KEY], "sshNode": {"separate": True, **permitted}})
+    assert ssh_node(separate)["OUTPOST_SSH_PERMIT_OPEN"] == "*:8888 10.0.0.1:*"
+    for values in ({"sshPublicKeys": [KEY]}, SEPARATE):
+        assert "OUTPOST_SSH_PERMIT_OPEN" not in str(newest.template(values=values))
+
+
+def test_an_ssh_node_runs_as_the_user_that_the_image_knows(newest: Helm) -> None:
+    """Others are refused."""
+    for values in ({}, {"podSecurityContext": {"runAsUser": None}, "securityContext": {"runAsUser": 1000}}):
+        for pod in pods_of(newest.template(values={**SEPARATE, **values})):
+            context = pod["spec"]["securityContext"] | pod["spec"]["containers"][0]["securityContext"]
+            assert context["runAsUser"] == 1000
+
+
+def test_the_way_to_an_ssh_node_is_there_before_the_api_is_ready_where_they_are_one(newest: Helm) -> None:
+    def early(values: dict[str, Any]) -> bool:
+        spec = one(newest.template(values=values), "Service", f"{RELEASE}-ssh")["spec"]
+        return bool(spec.get("publishNotReadyAddresses", False))
+
+    assert early({"sshPublicKeys": [KEY]})
+    assert not early(SEPARATE)
+
+
+@pytest.mark.parametrize("kind", ["NodePort", "LoadBalancer"])
+def test_source_addresses_are_kept_where_that_is_asked_for(newest: Helm, kind: str) -> None:
+    local = {"type": kind, "externalTrafficPolicy": "Local"}
+    made = newest.template(values={"sshPublicKeys": [KEY], "service": local, "servicessh": {"type": kind}})
+    assert one(made, "Service")["spec"]["externalTrafficPolicy"] == "Local"
+    assert "externalTrafficPolicy" not in one(made, "Service", f"{RELEASE}-ssh")["spec"]
+    made = newest.template(values={"sshPublicKeys": [KEY], "servicessh": local})
+    assert one(made, "Service", f"{RELEASE}-ssh")["spec"]["externalTrafficPolicy"] == "Local"
+
+
+def test_a_pod_that_a_new_one_replaces_answers_until_nobody_asks_it(newest: Helm) -> None:
+    replaced = outpost_container(newest.template(values=POSTGRESQL))
+    assert replaced["lifecycle"] == {"preStop": {"exec": {"command": ["sleep", "5"]}}}
+    for values in ({}, {**POSTGRESQL, "sshPublicKeys": [KEY]}):
+        made = newest.template(values=values)
+        assert one(made, "Deployment")["spec"]["strategy"]["type"] == "Recreate"
+        assert "lifecycle" not in outpost_container(made)
+
+
+def test_a_pod_has_the_time_to_end_in_order(newest: Helm) -> None:
+    pod = one(newest.template(values=POSTGRESQL), "Deployment")["spec"]["template"]["spec"]
+    (_, waited) = pod["containers"][0]["lifecycle"]["preStop"]["exec"]["command"]
+    graces = server.REQUESTS_GRACE_SECONDS + server.TASKS_GRACE_SECONDS + server.MESSAGES_GRACE_SECONDS
+    least = 35
+    assert int(waited) + graces < least < pod["terminationGracePeriodSeconds"]
+    assert graces < sshd._LONGEST_END_SECONDS < least
+    newest.template(values={"terminationGracePeriodSeconds": least})
+
+
 def test_no_pod_shares_a_sqlite_file_or_a_tunnel_with_its_successor(newest: Helm) -> None:
     def strategy(**values: Any) -> str:
         kind: str = one(newest.template(values=values), "Deployment")["spec"]["strategy"]["type"]
@@ -238,16 +332,32 @@ def test_no_pod_shares_a_sqlite_file_or_a_tunnel_with_its_successor(newest: Helm
 def test_a_policy_lets_the_ssh_node_see_whether_it_can_be_reached(newest: Helm, more: dict[str, Any]) -> None:
     """Hubs are asked for their tunnels only then."""
     outside, inside = {"ipBlock": {"cidr": "192.0.2.0/24"}}, {"port": "ssh", "protocol": "TCP"}
-    policy = {"enabled": True, "sshFrom": [outside], "egress": [{"to": [outside]}]}
+    policy: dict[str, Any] = {"enabled": True, "sshFrom": [outside], "egress": [{"to": [outside]}]}
+    if more is SEPARATE:
+        policy["sshEgress"] = [{"to": [outside]}]
     made = newest.template(values={"networkPolicy": policy, **more})
     of_node = f"{RELEASE}-ssh" if more is SEPARATE else RELEASE
     spec = one(made, "NetworkPolicy", of_node)["spec"]
     itself = {"podSelector": spec["podSelector"]}
     assert {"ports": [inside], "from": [outside, itself]} in spec["ingress"]
-    if "Egress" in spec["policyTypes"]:
-        assert {"ports": [inside], "to": [itself]} in spec["egress"]
+    assert spec["policyTypes"] == ["Ingress", "Egress"]
+    assert {"ports": [inside], "to": [itself]} in spec["egress"]
     services = [item for item in made if item["kind"] == "Service" and item["metadata"]["name"] == f"{RELEASE}-ssh"]
     assert services[0]["spec"]["selector"] == spec["podSelector"]["matchLabels"]
+
+
+def test_a_policy_says_what_a_separate_ssh_node_reaches_beside_the_api(newest: Helm) -> None:
+    servers, database = ({"to": [{"ipBlock": {"cidr": cidr}}]} for cidr in ("192.0.2.0/24", "198.51.100.7/32"))
+    policy = {"enabled": True, "egress": [database]}
+    made = newest.template(values={"networkPolicy": policy, **SEPARATE})
+    assert one(made, "NetworkPolicy", f"{RELEASE}-ssh")["spec"]["policyTypes"] == ["Ingress"]
+    made = newest.template(values={"networkPolicy": policy | {"sshEgress": [servers]}, **SEPARATE})
+    api, node = (one(made, "NetworkPolicy", name)["spec"] for name in (RELEASE, f"{RELEASE}-ssh"))
+    tells = {"ports": [{"port": "http", "protocol": "TCP"}], "to": [{"podSelector": api["podSelector"]}]}
+    assert servers in node["egress"]
+    assert tells in node["egress"]
+    assert database not in node["egress"]
+    assert api["egress"] == [database]
 
 
 def test_alerts_and_dashboard_are_handed_on_as_they_are(newest: Helm) -> None:

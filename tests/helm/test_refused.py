@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from tests.helm.helm import CHART, Helm, Refused
-from tests.helm.releases import KEY
+from tests.helm.releases import KEY, SEPARATE
 
 PRIVATE = "-----BEGIN OPENSSH PRIVATE KEY-----\nnot really one\n-----END OPENSSH PRIVATE KEY-----"
 
@@ -58,6 +58,42 @@ IMPOSSIBLE: dict[str, tuple[dict[str, Any], str]] = {
     "a separate SSH node that nobody reaches": (
         {"sshPublicKeys": [KEY], "sshNode": {"separate": True}, "servicessh": {"enabled": False}},
         "servicessh.enabled: a separate SSH node is reached through this Service",
+    ),
+    "an SSH node of another user": (
+        {"sshPublicKeys": [KEY], "podSecurityContext": {"runAsUser": 2000}},
+        "podSecurityContext.runAsUser, securityContext.runAsUser: with sshPublicKeys it must be 1000",
+    ),
+    "an SSH node of whichever user": (
+        {**SEPARATE, "podSecurityContext": {"runAsUser": None}},
+        "podSecurityContext.runAsUser, securityContext.runAsUser: with sshPublicKeys it must be 1000",
+    ),
+    "an SSH node in a container of another user": (
+        {"sshPublicKeys": [KEY], "securityContext": {"runAsUser": 0}},
+        "podSecurityContext.runAsUser, securityContext.runAsUser: with sshPublicKeys it must be 1000",
+    ),
+    "places to forward to that are none": (
+        {"sshPublicKeys": [KEY], "sshNode": {"permitOpen": ["*:8888", "8888"]}},
+        'sshNode.permitOpen: must be HOST:PORT such as *:8888, not "8888"',
+    ),
+    "a variable that a separate SSH node does not see": (
+        {**SEPARATE, "extraEnvVars": {"OUTPOST_SSH_PERMIT_OPEN": "*:8888"}},
+        "extraEnvVars.OUTPOST_SSH_PERMIT_OPEN: is for the API's pods, and the separate SSH node would not see it",
+    ),
+    "what an SSH node reaches that is none": (
+        {"sshPublicKeys": [KEY], "networkPolicy": {"enabled": True, "sshEgress": [{"to": []}]}},
+        "networkPolicy.sshEgress: is for a separate SSH node; with one container networkPolicy.egress is for both",
+    ),
+    "a pod that is ended too early": (
+        {"terminationGracePeriodSeconds": 34},
+        "terminationGracePeriodSeconds: must be 35 or more, the time that Outpost takes to end in order, not 34",
+    ),
+    "source addresses of a ClusterIP": (
+        {"service": {"externalTrafficPolicy": "Local"}},
+        "service.externalTrafficPolicy: a Service of type ClusterIP has none; set service.type: NodePort",
+    ),
+    "an SSH node's source addresses of a ClusterIP": (
+        {"sshPublicKeys": [KEY], "servicessh": {"externalTrafficPolicy": "Local"}},
+        "servicessh.externalTrafficPolicy: a Service of type ClusterIP has none; set servicessh.type: NodePort",
     ),
     "a key that is none": (
         {"sshPublicKeys": [KEY, "ssh-ed25519"]},
@@ -121,6 +157,7 @@ WRONG: dict[str, dict[str, Any]] = {
     "sshPublicKeys": {"sshPublicKeys": KEY},
     "nodePort": {"service": {"type": "NodePort", "ports": {"nodePort": 70000}}},
     "type": {"service": {"type": "Nodeport"}},
+    "externalTrafficPolicy": {"service": {"type": "NodePort", "externalTrafficPolicy": "local"}},
     "hosts": {"ingress": {"hosts": "outpost.example.org"}},
     "limits": {"resources": {"limits": "1Gi"}},
     "maxUnavailable": {"podDisruptionBudget": {"maxUnavailable": 0}},

@@ -43,17 +43,27 @@ def test_a_port_is_forwarded_and_the_log_says_for_whom(node: Container, ssh: Ssh
     assert "AAAA" not in node.log()
 
 
-@pytest.mark.parametrize("arguments", [(), ("-tt",), ("-A",), ("-X",)], ids=["plain", "terminal", "agent", "x11"])
-def test_there_is_no_shell(ssh: Ssh, arguments: tuple[str, ...]) -> None:
-    told = ssh.run(*arguments)
-    assert told.returncode == 255
-    assert not told.stdout
+def logins(node: Container) -> int:
+    """How often somebody was let in."""
+    return node.log().count("Accepted publickey for jhuboutpost")
 
 
-def test_no_command_is_run(ssh: Ssh) -> None:
-    told = ssh.run(then=("id",))
-    assert told.returncode == 255
-    assert not told.stdout
+@pytest.mark.parametrize("then", [(), ("id",)], ids=["shell", "command"])
+@pytest.mark.parametrize("arguments", [(), ("-tt",)], ids=["plain", "terminal"])
+def test_who_is_let_in_gets_neither_shell_nor_command(
+    node: Container, ssh: Ssh, arguments: tuple[str, ...], then: tuple[str, ...]
+) -> None:
+    before = logins(node)
+    told = ssh.run(*arguments, then=then)
+    assert (told.returncode, told.stdout) == (255, "")
+    eventually(lambda: logins(node) > before)
+
+
+def test_a_session_would_have_neither_agent_nor_display_nor_terminal(node: Container) -> None:
+    """No client comes that far, since no session is opened: sshd says what it would allow."""
+    said = "import subprocess; subprocess.run(['/usr/sbin/sshd', '-T', '-f', '/run/outpost/sshd_config'], check=True)"
+    allowed = set(node.python(said).splitlines())
+    assert {"maxsessions 0", "allowagentforwarding no", "x11forwarding no", "permittty no"} <= allowed
 
 
 def test_no_file_is_copied(node: Container, ssh: Ssh, tmp_path: Path) -> None:

@@ -85,8 +85,13 @@ SQL_TYPE: {{ $database }}
 {{- end }}
 {{- if include "outpost.sshInside" . }}
 OUTPOST_SSH_AUTHORIZED_KEYS: /etc/outpost/ssh/authorized_keys
+{{- if include "outpost.sshService" . }}
 # A hub that is asked for its tunnels before it can reach the node gives its servers up.
 OUTPOST_SSH_NODE_SERVICE: {{ include "outpost.sshAddress" . }}
+{{- end }}
+{{- with .Values.sshNode.permitOpen }}
+OUTPOST_SSH_PERMIT_OPEN: {{ join " " . | quote }}
+{{- end }}
 {{- else if include "outpost.ssh" . }}
 # The SSH node calls when it has restarted; hubs hear of it at the next look.
 OUTPOST_TUNNELS_SLEEP_TIMER: "5"

@@ -71,6 +71,9 @@ imagePullSecrets:
 {{- define "outpost.ssh" -}}
 {{- if .Values.sshPublicKeys }}true{{ end }}
 {{- end }}
+{{- define "outpost.sshSeparate" -}}
+{{- if and .Values.sshPublicKeys .Values.sshNode.separate }}true{{ end }}
+{{- end }}
 {{- define "outpost.sshInside" -}}
 {{- if and .Values.sshPublicKeys (not .Values.sshNode.separate) }}true{{ end }}
 {{- end }}
@@ -82,12 +85,15 @@ imagePullSecrets:
 
 {{/* One at a time where two pods would share a SQLite database, or a tunnel could be set up to a pod that is about to go. */}}
 {{- define "outpost.strategy" -}}
-{{- if or (ne (include "outpost.database" .) "postgresql") (include "outpost.sshInside" .) -}}
-type: Recreate
-{{- else -}}
+{{- if include "outpost.rolling" . -}}
 type: RollingUpdate
 rollingUpdate: {maxSurge: 1, maxUnavailable: 0}
+{{- else -}}
+type: Recreate
 {{- end }}
+{{- end }}
+{{- define "outpost.rolling" -}}
+{{- if and (eq (include "outpost.database" .) "postgresql") (not (include "outpost.sshInside" .)) }}true{{ end }}
 {{- end }}
 
 {{/* Another text once one of these Secrets and ConfigMaps has changed; it says nothing of what is in them.
@@ -102,6 +108,34 @@ The argument: dict "root" $ "secrets" NAMES "configMaps" NAMES. */}}
 {{ end }}
 {{- end }}
 {{- end }}
+{{- end }}
+
+{{/* Another text once one of these Secrets, which the chart makes, is another one. It needs nothing of what is in them, so the
+rendering that makes them says what the next one says. The argument: dict "root" $ "made" (dict PART-OF-NAME WHETHER-IT-IS-MADE ...). */}}
+{{- define "outpost.marks" -}}
+{{- $root := .root }}
+{{- range $name, $is := .made }}
+{{- if $is }}
+{{- $name }} {{ include "outpost.mark" (dict "root" $root "name" (printf "%s-%s" (include "outpost.fullname" $root) $name)) }}
+{{ end }}
+{{- end }}
+{{- end }}
+
+{{/* When a Secret of the chart was made: the release's revision; or its uid, when somebody else has put other data there. */}}
+{{- define "outpost.mark" -}}
+{{- with lookup "v1" "Secret" .root.Release.Namespace .name }}
+{{- $made := get (.metadata.annotations | default dict) "outpost/made" | splitList " " }}
+{{- has (toJson .data | sha256sum) $made | ternary (first $made) .metadata.uid }}
+{{- else }}
+{{- .root.Release.Revision }}
+{{- end }}
+{{- end }}
+
+{{/* The annotation that keeps the mark of a Secret, with a checksum of what is in it. One that is there stays as it is: it may
+be a field of somebody else. The argument: dict "root" $ "name" NAME "data" DATA. */}}
+{{- define "outpost.madeNote" -}}
+{{- $there := lookup "v1" "Secret" .root.Release.Namespace .name | default dict }}
+{{- with dig "metadata" "annotations" "outpost/made" "" $there }}{{ . }}{{ else }}{{ include "outpost.mark" . }} {{ toJson .data | sha256sum }}{{ end }}
 {{- end }}
 
 {{/* Of a Secret that the chart makes: what it has in the cluster, as YAML, or nothing. */}}

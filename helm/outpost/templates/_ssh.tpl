@@ -22,6 +22,11 @@
 {{- end }}
 {{- end }}
 
+{{/* "true" when the chart makes the SSH node's Service. */}}
+{{- define "outpost.sshService" -}}
+{{- if and (include "outpost.ssh" .) (ne (toString .Values.servicessh.enabled) "false") }}true{{ end }}
+{{- end }}
+
 {{/* Where pods of this release reach the SSH node. */}}
 {{- define "outpost.sshAddress" -}}
 {{ include "outpost.fullname" . }}-ssh.{{ .Release.Namespace }}.svc:{{ .Values.servicessh.port }}

@@ -4,6 +4,7 @@
 {{- include "outpost.validateDatabase" . }}
 {{- include "outpost.validateKeys" . }}
 {{- include "outpost.validateSsh" . }}
+{{- include "outpost.validateSshNode" . }}
 {{- include "outpost.validateService" (dict "name" "service" "service" .Values.service) }}
 {{- include "outpost.validateService" (dict "name" "servicessh" "service" .Values.servicessh) }}
 {{- include "outpost.validateFlavors" (dict "name" "flavors" "rules" .Values.flavors) }}
@@ -26,6 +27,9 @@
 {{- end }}
 {{- if not (regexMatch "^([0-9]+(ms|[smh]))+$" .Values.metrics.serviceMonitor.interval) }}
 {{- fail (printf "metrics.serviceMonitor.interval: must be a time such as 30s, not %q" .Values.metrics.serviceMonitor.interval) }}
+{{- end }}
+{{- if lt (int .Values.terminationGracePeriodSeconds) 35 }}
+{{- fail (printf "terminationGracePeriodSeconds: must be 35 or more, the time that Outpost takes to end in order, not %d" (int .Values.terminationGracePeriodSeconds)) }}
 {{- end }}
 {{- $unavailable := toString .Values.podDisruptionBudget.maxUnavailable }}
 {{- if not (regexMatch "^([0-9]+|[1-9][0-9]?%|100%)$" $unavailable) }}
@@ -80,8 +84,35 @@
 {{- end }}
 {{- end }}
 
+{{- define "outpost.validateSshNode" -}}
+{{- if .Values.sshPublicKeys }}
+{{- $own := .Values.securityContext | default dict }}
+{{- $user := hasKey $own "runAsUser" | ternary $own.runAsUser (get (.Values.podSecurityContext | default dict) "runAsUser") }}
+{{- if ne (int $user) 1000 }}
+{{- fail "podSecurityContext.runAsUser, securityContext.runAsUser: with sshPublicKeys it must be 1000, since sshd lets in only the user that it runs as, which is jhuboutpost; leave both as they are, on OpenShift too, where the pods then need an SCC such as nonroot-v2" }}
+{{- end }}
+{{- end }}
+{{- range .Values.sshNode.permitOpen }}
+{{- if not (regexMatch "^([^\\s:]+|\\[[0-9A-Fa-f:.]+\\]):([0-9]+|\\*)$" .) }}
+{{- fail (printf "sshNode.permitOpen: must be HOST:PORT such as *:8888, not %q" .) }}
+{{- end }}
+{{- end }}
+{{- if .Values.sshNode.separate }}
+{{- range include "outpost.extraEnv" . | fromYamlArray }}
+{{- if hasPrefix "OUTPOST_SSH_" .name }}
+{{- fail (printf "extraEnvVars.%s: is for the API's pods, and the separate SSH node would not see it; leave it out (sshNode has permitOpen and hostKeysSecret), or set sshNode.separate: false" .name) }}
+{{- end }}
+{{- end }}
+{{- else if .Values.networkPolicy.sshEgress }}
+{{- fail "networkPolicy.sshEgress: is for a separate SSH node; with one container networkPolicy.egress is for both, or set sshNode.separate: true" }}
+{{- end }}
+{{- end }}
+
 {{- define "outpost.validateService" -}}
 {{- $service := .service }}
+{{- if and $service.externalTrafficPolicy (eq $service.type "ClusterIP") }}
+{{- fail (printf "%s.externalTrafficPolicy: a Service of type ClusterIP has none; set %s.type: NodePort, or LoadBalancer" .name .name) }}
+{{- end }}
 {{- if and $service.ports.nodePort (eq $service.type "ClusterIP") }}
 {{- fail (printf "%s.ports.nodePort: a Service of type ClusterIP has none; set %s.type: NodePort, or LoadBalancer" .name .name) }}
 {{- end }}
