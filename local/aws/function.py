@@ -133,7 +133,11 @@ class Function:
         """
         instance = self._take()
         try:
-            return instance.initialise(self.definition.init_seconds, "")
+            failed = instance.initialise(self.definition.init_seconds, "")
+            if failed and failed.timed_out:  # as an event would have it tried once more
+                instance = self._replace(instance)
+                failed = instance.initialise(self.definition.timeout, "")
+            return failed
         finally:
             self._give_back(instance)
 

@@ -13,10 +13,12 @@ match os.environ["HOW"]:
         os._exit(5)
     case "hang":
         time.sleep(60)
-    case "once":
+    case "once" | "slow once":
         tried = Path(os.environ["NOTES"])
         if not tried.exists():
             tried.touch()
+            if os.environ["HOW"] == "slow once":
+                time.sleep(60)
             os._exit(5)
 
 

@@ -223,6 +223,15 @@ def test_a_function_can_be_initialised_before_its_first_event(deploy: Deploy) ->
     assert "No module named 'no_such_module'" in broken.json()["errorMessage"]
 
 
+def test_an_initialisation_that_takes_too_long_is_tried_again_before_the_first_event(
+    deploy: Deploy, tmp_path: Path
+) -> None:
+    environment = {"HOW": "slow once", "NOTES": str(tmp_path / "tried")}
+    function = deploy("broken.handler", {"environment": environment, "init_seconds": 4})
+    assert function.initialise() is None
+    assert [function.invoke({}).json()] == function.pids
+
+
 def test_whoever_watches_is_told_of_every_invocation(deploy: Deploy, records: list[Record]) -> None:
     function = deploy("handlers.about", {"memory_mb": 600}, observer=records.append)
     ids = [function.invoke({}).json()["request_id"] for _ in range(2)]
