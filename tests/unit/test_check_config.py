@@ -135,7 +135,6 @@ def test_every_mistake_in_every_file_is_told(place: Place, capsys: pytest.Captur
         ("c.JupyterHubOutpost.global_max_per_user = -3", "global_max_per_user: must be a whole number"),
         ("c.JupyterHubOutpost.request_kwargs = {'timeout': 3}", "request_kwargs: got an unexpected keyword argument"),
         ("c.JupyterHubOutpost.request_kwargs = {'headers': {}}", "request_kwargs: got multiple values for keyword"),
-        ("c.JupyterHubOutpost.request_kwargs = {'client_cert': '/no'}", "client_cert and client_key must be files"),
     ],
 )
 def test_a_mistake_in_the_configuration_is_told(
