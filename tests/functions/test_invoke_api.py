@@ -178,4 +178,4 @@ def test_calls_at_once_are_handled_at_once_and_the_instances_are_frozen_then(
         eventually(lambda: len(list(tmp_path.glob("began-*"))) == 3, 60)
         (tmp_path / "go").touch()
         assert [call.result()["StatusCode"] for call in calls] == [200, 200, 200]
-    assert {psutil.Process(pid).status() for pid in slow.pids} == {psutil.STATUS_STOPPED}
+    eventually(lambda: {psutil.Process(pid).status() for pid in slow.pids} == {psutil.STATUS_STOPPED})

@@ -13,7 +13,7 @@ from typing import Any
 import docker
 
 from tests.support import docker_engine, slurm, tiny_server
-from tests.support.outpost import ROOT, servers_in
+from tests.support.outpost import ROOT, named_servers
 
 CONFIG = """
 import asyncio, sys
@@ -87,12 +87,12 @@ class LocalFamily(Family):
 
     def resources(self) -> list[str]:
         """By their environment."""
-        return sorted(server.environ()["JUPYTERHUB_SERVER_NAME"] for server in servers_in(self.folder))
+        return [name for name, _ in named_servers(self.folder, "JUPYTERHUB_SERVER_NAME")]
 
     def take_away(self, name: str) -> None:
         """``kill -9``."""
-        for server in servers_in(self.folder):
-            if server.environ()["JUPYTERHUB_SERVER_NAME"] == name:
+        for found, server in named_servers(self.folder, "JUPYTERHUB_SERVER_NAME"):
+            if found == name:
                 server.kill()
 
     def told(self, code: int) -> set[int]:

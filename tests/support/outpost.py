@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -201,3 +202,12 @@ def servers_in(folder: Path) -> list[psutil.Process]:
         except (psutil.Error, OSError):
             continue
     return found
+
+
+def named_servers(folder: Path, variable: str = "ZOO_NAME") -> list[tuple[str, psutil.Process]]:
+    """The same with a variable of each one's environment, without those that end meanwhile; sorted."""
+    found = []
+    for process in servers_in(folder):
+        with suppress(psutil.Error, OSError):
+            found.append((process.environ()[variable], process))
+    return sorted(found, key=lambda named: named[0])
