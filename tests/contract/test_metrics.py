@@ -129,8 +129,10 @@ def test_calls_to_hubs_are_counted_by_outcome(
 
 def test_a_schedule_that_never_succeeds_grows_old_from_the_start(configured: Configured) -> None:
     outpost, _ = configured("", OUTPOST_TUNNELS_SLEEP_TIMER="0.2")
+    outpost.stop()
     with closing(sqlite3.connect(outpost.env["SQL_DATABASE_URL"])) as database:
         database.execute("DROP TABLE ssh_node")
+    outpost.start(OUTPOST_MIGRATE="never")
     scrape = Scrape(outpost.url)
     for schedule in ("recover", "tunnels"):
         assert scrape.value("outpost_schedule_last_success_timestamp_seconds", schedule=schedule) > 1e9
