@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import os
 import re
 import subprocess
@@ -122,3 +123,23 @@ def _text(dumper: yaml.SafeDumper, value: str) -> yaml.Node:
 
 
 _Dumper.add_representer(str, _text)
+
+
+def environment(made: list[Object], elsewhere: dict[str, dict[str, str]]) -> dict[str, str]:
+    """The variables of the API's container, as a kubelet puts them together; ``elsewhere`` is what operators made."""
+    sources = dict(elsewhere)
+    for item in made:
+        if item["kind"] == "ConfigMap":
+            sources[item["metadata"]["name"]] = item["data"]
+        if item["kind"] == "Secret":
+            plain = {key: base64.b64decode(value).decode() for key, value in item["data"].items()}
+            sources[item["metadata"]["name"]] = plain
+    container = outpost_container(made)
+    env: dict[str, str] = {}
+    for source in container["envFrom"]:
+        (reference,) = source.values()
+        env |= sources[reference["name"]]
+    for variable in container["env"]:
+        reference = variable.get("valueFrom", {}).get("secretKeyRef")
+        env[variable["name"]] = sources[reference["name"]][reference["key"]] if reference else variable["value"]
+    return env
